@@ -30,12 +30,10 @@ class Completions(ChatCompletion):
         """Return the validated call, with the client's limits where the call has none; see
         `InferenceModel`.
         """
-        named = {
-            name: value
-            for name, value in options.items()
-            if name not in self._limits or value is not None
-        }
-        return super().prepare(item, model, endpoint, **{**self._limits, **named})
+        for name, limit in self._limits.items():
+            if options.get(name) is None:
+                options[name] = limit
+        return super().prepare(item, model, endpoint, **options)
 
 
 class AsyncCompletions(Completions):

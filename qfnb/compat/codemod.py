@@ -116,10 +116,7 @@ def find_keys(number: int, line: str) -> list[Finding]:
     """Return the finding of a line with a key, which is hidden from now on where anything is
     printed.
     """
-    if _KEY_NAME.search(line):
-        keys = _KEY.findall(line)
-    else:
-        keys = []
+    keys = _KEY.findall(line) if _KEY_NAME.search(line) else []
     for key in keys:
         register_secret(key)
     message = tr(
@@ -169,13 +166,8 @@ def _parse(dotted: str) -> Any:
 
 def _text_of(node: cst.BaseExpression) -> str:
     """Return the value of a text that is written as one, "" of anything else."""
-    if isinstance(node, cst.SimpleString):
-        value = node.evaluated_value
-    else:
-        value = ""
-    if isinstance(value, str):
-        return value
-    return ""
+    value = getattr(node, "evaluated_value", "")
+    return value if isinstance(value, str) else ""
 
 
 class _Codemod(cst.CSTTransformer):
@@ -287,12 +279,13 @@ class _Codemod(cst.CSTTransformer):
         instances = self._instances
         while isinstance(receiver, cst.Attribute) and _dotted(receiver) not in instances:
             receiver = receiver.value  # client.chat.completions.create
-        if isinstance(receiver, cst.Call):
-            maker = self._path_of(receiver.func)
-        else:
-            maker = ""
-        name = maker.rpartition(".")[2] or instances.get(_dotted(receiver), "")
-        return name, call.func.attr.value
+        return self._maker_of(receiver), call.func.attr.value
+
+    def _maker_of(self, node: cst.BaseExpression) -> str:
+        """Return the class or function of the SDK that made a value, "" if it is not clear."""
+        if isinstance(node, cst.Call):
+            return self._path_of(node.func).rpartition(".")[2]
+        return self._instances.get(_dotted(node), "")
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
         """Rewrite the arguments of a call."""
@@ -331,11 +324,7 @@ class _Codemod(cst.CSTTransformer):
         """Say what there is to say about an argument; return its new value, None for none."""
         if name == "model":
             return self._replace_model(value, KINDS.get(class_name))
-        is_first = isinstance(value, (cst.SimpleString, cst.Integer)) and value.evaluated_value in {
-            1,
-            "1",
-        }
-        if name == "version" and is_first:
+        if name == "version" and getattr(value, "evaluated_value", None) in {1, "1"}:
             message = tr(
                 "version 1 of the inference API ended on {date}: version 2 is asked", date=V1_ENDED
             )
@@ -386,12 +375,7 @@ class _Codemod(cst.CSTTransformer):
         """Say what an attribute of the configuration is, where it is set."""
         if not isinstance(node.target, cst.Attribute):
             return
-        owner = node.target.value
-        if isinstance(owner, cst.Call):
-            maker = self._path_of(owner.func)
-        else:
-            maker = ""
-        if "get_config" in {maker.rpartition(".")[2], self._instances.get(_dotted(owner))}:
+        if self._maker_of(node.target.value) == "get_config":
             name = node.target.attr.value
             self.findings += find_setting(self._line_of(node.target), name.upper(), name)
 

@@ -82,15 +82,6 @@ def format_of(name: str, requested: str | None = None) -> Format:
     return SUFFIXES[suffix]
 
 
-def read_file(file: IO[bytes], name: str, kind: Format) -> Iterator[LocatedValue]:
-    """Yield the values of one file with their locations; blank lines are skipped.
-
-    Raises:
-        DatasetError: the file as a whole cannot be read in this format.
-    """
-    return _READERS[kind](file, name)
-
-
 def _read_jsonl(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     records = _jsonl_csv_parquet.read_jsonl(file, name, expected='{"prompt": "...", ...}')
     return ((RowLocation(name, line, row), value) for row, (line, value) in enumerate(records, 1))
@@ -101,19 +92,18 @@ def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if not isinstance(error, json.JSONDecodeError):
-            line = None
-        else:
-            line = error.lineno
+        line = getattr(error, "lineno", None)
         problem = _jsonl_csv_parquet.json_problem(error)
         raise DatasetError(
             tr("not JSON ({problem})", problem=problem), path=name, line=line
         ) from None
-    if isinstance(value, list):
-        values = value
-    else:
-        values = [value]
-    return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
+    values = value if isinstance(value, list) else [value]
+    return _located(name, values)
+
+
+def _located(name: str, values: Iterable[object]) -> Iterator[LocatedValue]:
+    """Yield the values of a file without lines."""
+    return ((RowLocation(name, row=row), value) for row, value in enumerate(values, 1))
 
 
 def _read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[LocatedValue]:
@@ -150,21 +140,19 @@ def _parse_cells(heading: list[str], cells: list[str]) -> object:
 
 def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     records = _jsonl_csv_parquet.read_parquet(io.BytesIO(file.read()), name)
-    for row, record in enumerate(records, 1):
-        yield (
-            RowLocation(name, row=row),
-            {key: cell for key, cell in record.items() if cell is not None},
-        )
+    rows = []
+    for record in records:
+        rows.append({key: cell for key, cell in record.items() if cell is not None})
+    return _located(name, rows)
 
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield each line as one text; within a zip or a folder a file is one text instead."""
-    lines = (
-        pair
-        for pair in _jsonl_csv_parquet.read_lines(file, name)
-        if not isinstance(pair[1], str) or pair[1].strip()
-    )
-    return ((RowLocation(name, line, row), text) for row, (line, text) in enumerate(lines, 1))
+    row = 0
+    for line, text in _jsonl_csv_parquet.read_lines(file, name):
+        if not isinstance(text, str) or text.strip():
+            row += 1
+            yield RowLocation(name, line, row), text
 
 
 def read_whole_text(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
@@ -180,8 +168,7 @@ def read_exported_texts(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """
     text = _jsonl_csv_parquet.read_text(file, name).replace("\r\n", "\n")
     paragraphs = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
-    texts = (paragraph.strip("\n") for paragraph in paragraphs if paragraph.strip())
-    return ((RowLocation(name, row=row), paragraph) for row, paragraph in enumerate(texts, 1))
+    return _located(name, [text.strip("\n") for text in paragraphs if text.strip()])
 
 
 _READERS: dict[str, Callable[[IO[bytes], str], Iterator[LocatedValue]]] = {
@@ -302,9 +289,7 @@ def read_path(
     if not path.exists():
         raise _missing_file(path, display_name)
     try:
-        read_text = read_whole_text
-        if exported:
-            read_text = read_exported_texts
+        read_text = read_exported_texts if exported else read_whole_text
         values = list(_iter_values(path, display_name, kind, read_text))
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -341,14 +326,12 @@ def list_data_files(folder: Path) -> list[str]:
     """Return the data files in a folder and in its subfolders of the first level, as relative
     paths.
     """
-    paths = sorted(
-        path
-        for path in (*folder.glob("*"), *folder.glob("*/*"))
-        if path.suffix in LISTED_SUFFIXES
-        and path.is_file()
-        and "/." not in f"/{path.relative_to(folder).as_posix()}"
-    )
-    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
+    names = []
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix in LISTED_SUFFIXES and path.is_file() and "/." not in f"/{name}":
+            names.append(name)
+    return names[:MAX_LISTED_FILES]
 
 
 def read_values(rows: Any) -> list[LocatedValue]:
@@ -408,7 +391,7 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
                 columns=listed(present),
             )
         )
-    names = {name for schema in SCHEMAS.values() for name in schema.columns}
+    names = {*_SCHEMA_COLUMNS, "response"}
     for new_name in columns.values():
         if new_name not in names and (hint := did_you_mean(new_name, names)):
             raise InvalidArgumentError(
@@ -433,7 +416,7 @@ def _iter_values(
             yield from _read_members(members, f"{name}!", read_text)
     else:
         with path.open("rb") as file:
-            yield from read_file(file, name, format_name)
+            yield from _READERS[format_name](file, name)
 
 
 def _folder_members(folder: Path) -> Members:
@@ -457,4 +440,4 @@ def _read_members(members: Members, prefix: str, read_text: TextReader) -> Itera
             if kind == "txt":
                 yield from read_text(file, prefix + name)
             else:
-                yield from read_file(file, prefix + name, kind)
+                yield from _READERS[kind](file, prefix + name)

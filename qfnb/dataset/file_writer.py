@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -110,21 +110,15 @@ def _write_txt(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 
 def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    contents = {"data.jsonl": to_platform_bytes(rows, schema)}
+    if schema is TEXT:
+        contents = {f"{number:06}.txt": row["text"].encode() for number, row in enumerate(rows, 1)}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in _zip_entries(rows, schema):
+        for name, content in contents.items():
             entry = zipfile.ZipInfo(name, _ZIP_TIMESTAMP)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
             packed.writestr(entry, content)
-
-
-def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a zip: one for each text, or one with the platform's lines."""
-    if schema is not TEXT:
-        yield "data.jsonl", to_platform_bytes(rows, schema)
-        return
-    for number, row in enumerate(rows, 1):
-        yield f"{number:06}.txt", row["text"].encode()
 
 
 def column_names(rows: Iterable[Row]) -> list[str]:

@@ -203,9 +203,12 @@ def store_object(
     """Write rows to an object in storage; return its address."""
     buffer = io.BytesIO()
     file_writer.write_to(buffer, rows, schema, kind)
-    report = progress or _ignore_step
+    return _upload_with_steps(address, buffer.getvalue(), progress or _ignore_step)
+
+
+def _upload_with_steps(address: str, content: bytes, report: ProgressCallback) -> str:
     return Storage.upload(
-        address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total))
+        address, content, lambda done, total: report(TransferStep("upload", done, total))
     )
 
 
@@ -213,14 +216,12 @@ def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
     """Upload an object that does not exist yet; the address holds a digest of the content."""
     existing = Storage.info(address)
     if existing is None or existing.size != len(content):
-        Storage.upload(
-            address, content, lambda done, total: report(TransferStep("upload", done, total))
-        )
+        _upload_with_steps(address, content, report)
     report(TransferStep("upload", len(content), len(content)))
 
 
 def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
-    types = wire.TEXT_DATA, schema.project_type, schema.template_type
+    types = wire.TEXT_DATA, schema.template_type // 100, schema.template_type
     return Data.create_bare_dataset(
         name, *types, storage_id=bucket, storage_path=folder
     ).data.dataset_id

@@ -113,11 +113,8 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
         key = " ".join(words)
         shorter_keys = _shorter_keys(words)
         is_text = number >= len(references)
-        earlier_text = (
-            whole.get(key)
-            or shortened.get(key)
-            or next(filter(None, map(whole.get, shorter_keys)), None)
-        )
+        candidates = [whole.get(key), shortened.get(key), *map(whole.get, shorter_keys)]
+        earlier_text = next(filter(None, candidates), None)
         if is_text and earlier_text is not None:
             pairs.append((text, earlier_text))
         if not (is_text and references):
@@ -244,9 +241,10 @@ def check_rows(
         limit = model_row.max_input or model_row.context
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
-    long_rows = [
-        number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit
-    ]
+    long_rows = []
+    for number, row in enumerate(rows, 1):
+        if limit and row_tokens(row, schema) > limit:
+            long_rows.append(number)
     return Findings(
         len(rows),
         len(rows) - len(distinct_rows),

@@ -34,10 +34,10 @@ class RowLocation(NamedTuple):
     row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
-        number = self.line
-        if number is None and self.row is not None:
-            return ":".join(filter(None, [self.path, tr("row {row}", row=self.row)]))
-        return ":".join(str(part) for part in (self.path, number) if part)
+        place = str(self.line or "")
+        if self.line is None and self.row is not None:
+            place = tr("row {row}", row=self.row)
+        return ":".join(filter(None, [self.path, place]))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     ]
     first, *others = problems
     has_line = first.location.line is not None
-    lines = [first.reason if has_line or not str(first.location) else str(first)]
+    lines = [first.reason if has_line else str(first)]
     reasons = {error.reason for _, error in errors}
     if others and len(reasons) == 1:
         lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
@@ -199,10 +199,9 @@ def to_platform_line(
         last_turn |= {column: row[column] for column in ("chosen", "rejected") if row.get(column)}
     elif schema is not PROMPTS:
         last_turn["response"] = [[row["response"]]]
-    turns = [
-        {"prompt": turn["prompt"], "response": [[turn["response"]]]}
-        for turn in row.get("history", ())
-    ]
+    turns = []
+    for turn in row.get("history", ()):
+        turns.append({"prompt": turn["prompt"], "response": [[turn["response"]]]})
     turns.append(last_turn)
     if row.get("system"):
         turns[0] = {"system": row["system"], **turns[0]}
@@ -238,10 +237,10 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
     *earlier_turns, last_turn = turns
     row = _flatten_answers({str(key): item for key, item in last_turn.items()})
     if earlier_turns:
-        row["history"] = [
-            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))}
-            for turn in earlier_turns
-        ]
+        row["history"] = []
+        for turn in earlier_turns:
+            answer = _innermost(turn.get("response"))
+            row["history"].append({"prompt": turn.get("prompt"), "response": answer})
         if "system" in earlier_turns[0]:
             row["system"] = earlier_turns[0]["system"]
     return row
@@ -304,10 +303,8 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
 
 
 def _calls_tools(message: Mapping[str, Any]) -> bool:
-    return (
-        bool(message.get("tool_calls") or message.get("function_call"))
-        or message.get("role") in TOOL_ROLES
-    )
+    has_calls = bool(message.get("tool_calls") or message.get("function_call"))
+    return has_calls or message.get("role") in TOOL_ROLES
 
 
 def _expectation(expected: str, value: object) -> str:

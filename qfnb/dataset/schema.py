@@ -36,11 +36,6 @@ class Schema:
         """Its name for people, in their language."""
         return tr(self.label)
 
-    @property
-    def project_type(self) -> int:
-        """The platform's number for the type of the project."""
-        return self.template_type // 100
-
     def validate(self, row: Row) -> None:
         """Check that a row has the columns of the schema.
 
@@ -190,10 +185,6 @@ def _schema_name(row: Row) -> str:
 
 
 def _validate_text(column: str, value: Any) -> None:
-    if isinstance(value, str) and not value.strip():
-        raise RowError(
-            tr("{column} is empty: fill it in, or delete the row", column=column), column
-        )
     if not isinstance(value, str):
         description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
         message = tr(
@@ -202,10 +193,19 @@ def _validate_text(column: str, value: Any) -> None:
             value=description,
         )
         raise RowError(message, column)
-    _validate_encodable(column, value)
+    if not value.strip():
+        raise RowError(
+            tr("{column} is empty: fill it in, or delete the row", column=column), column
+        )
+    _validate_optional(column, value)
 
 
-def _validate_encodable(column: str, value: str) -> None:
+def _validate_optional(column: str, value: Any) -> None:
+    if not isinstance(value, str):
+        message = tr(
+            "{column} must be a text, and is {value}", column=column, value=format_value(value)
+        )
+        raise RowError(message, column)
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -218,15 +218,6 @@ def _validate_encodable(column: str, value: str) -> None:
             ),
             column,
         ) from None
-
-
-def _validate_optional(column: str, value: Any) -> None:
-    if not isinstance(value, str):
-        message = tr(
-            "{column} must be a text, and is {value}", column=column, value=format_value(value)
-        )
-        raise RowError(message, column)
-    _validate_encodable(column, value)
 
 
 def _validate_turns(column: str, value: Any) -> None:

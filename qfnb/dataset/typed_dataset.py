@@ -61,11 +61,7 @@ class Dataset:
         schema: Schema | str | None = None,
     ) -> None:
         values = file_reader.read_values(rows)
-        self._rows, self._schema = (
-            parse_rows(values, find_schema(schema))
-            if values
-            else ([], find_schema(schema) or PAIRS)
-        )
+        self._rows, self._schema = parse_rows(values, find_schema(schema))
         self.name = name
         self.id = id
         self.source = "memory"
@@ -405,14 +401,8 @@ class Dataset:
         return [deep_copy(row.get(key)) for row in self.rows]
 
     def __repr__(self) -> str:
-        if self.id is not None:
-            where = f", on the platform as {self.id}"
-        else:
-            where = ""
-        if self.is_fetched:
-            size = f"{len(self._rows):,} rows"
-        else:
-            size = "rows not fetched yet"
+        where = "" if self.id is None else f", on the platform as {self.id}"
+        size = f"{len(self._rows):,} rows" if self.is_fetched else "rows not fetched yet"
         return f"<Dataset {self.name!r}: {size}{where}>"
 
     def _release_rows(

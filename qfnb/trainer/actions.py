@@ -48,57 +48,46 @@ def load_sources(data: DataSource) -> list[Source]:
     """
     if isinstance(data, Mapping) and isinstance(data.get("datasets"), list):
         data = data["datasets"]
+    items = [data]
     if isinstance(data, Sequence) and not isinstance(data, (str, Dataset)) and data:
-        return [_load_source(item) for item in data]
-    return [_load_source(data)]
+        items = [*data]
+    sources = [*map(_load_source, items)]
+    for source in sources:
+        if isinstance(source, Dataset) and source.id is None and not len(source):
+            raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
+    return sources
 
 
 def _load_source(source: Any) -> Source:
-    table = open_table(source)
-    if table is not None:
+    kind = type(source).__name__
+    if (table := open_table(source)) is not None:
         source = Dataset.load(table)
-    if (address := _address_of(source)) is not None:
-        return address
-    if not isinstance(source, Dataset):
+    dataset_id = None
+    if isinstance(source, Mapping):
+        dataset_id = source.get("id")
+        source = source.get("bosPath")
+    # a source of the official SDK, or one of its tables that is in storage
+    if address := getattr(source, "bos_address", None) or getattr(source, "address", None):
+        return str(address)
+    if not isinstance(source, (str, Path, Dataset)):
+        dataset_id = dataset_id or getattr(source, "id", None)
         source = getattr(source, "path", source)
-    if (dataset_id := _dataset_id_of(source)) is not None:
-        source = Dataset.load(qianfan_dataset_id=dataset_id)
+    if isinstance(source, str) and source.startswith("bos:"):
+        return source.replace("bos://", "bos:/", 1)
+    if isinstance(source, (str, Path)) and str(source).startswith("ds-"):
+        dataset_id = source
+    if dataset_id is not None:
+        source = Dataset.load(qianfan_dataset_id=str(dataset_id))
     elif isinstance(source, (str, Path)):
         source = Dataset.load(source)
     if not isinstance(source, Dataset):
-        kind = type(source).__name__
         raise InvalidArgumentError(
             tr(
                 "dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file",
                 kind=kind,
             )
         )
-    if source.id is None and not len(source):
-        raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
     return source
-
-
-def _address_of(source: Any) -> str | None:
-    """Return the `bos:/bucket/key` of a source that is used where it is, None for others."""
-    if isinstance(source, Mapping):
-        source = source.get("bosPath")
-    if not isinstance(source, str):
-        return getattr(source, "bos_address", None) or getattr(source, "address", None)
-    if source.startswith("bos:"):
-        return source.replace("bos://", "bos:/", 1)
-    return None
-
-
-def _dataset_id_of(source: Any) -> str | None:
-    """Return the id of a source that is on the platform, None for others."""
-    if isinstance(source, Mapping):
-        source = source.get("id")
-        return None if source is None else str(source)
-    if isinstance(source, (str, Path)):
-        return str(source) if str(source).startswith("ds-") else None
-    if isinstance(source, Dataset):
-        return None
-    return getattr(source, "id", None)
 
 
 class LoadDataSetAction(BaseAction):
@@ -402,15 +391,11 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
     Raises:
         InvalidArgumentError: names the action.
     """
-    all_actions = [*actions]
-    for action in new_actions:
-        since: list[BaseAction] = []
-        for row in all_actions:
-            if isinstance(row, ModelPublishAction):
-                since = []
-            since.append(row)
-        for row in since:
-            has_same_step = getattr(row, "step", None) == getattr(action, "step", None)
-            if type(row) is type(action) and has_same_step:
-                raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
-        all_actions.append(action)
+    present = set[tuple[type[BaseAction], int | None]]()
+    for action in (*actions, *new_actions):
+        key = type(action), getattr(action, "step", None)
+        if key in present and action in new_actions:
+            raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
+        if isinstance(action, ModelPublishAction):
+            present.clear()
+        present.add(key)

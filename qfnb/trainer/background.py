@@ -312,11 +312,6 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self
 
     @property
-    def event_handlers(self) -> list[EventHandler]:
-        """The handlers that receive each event."""
-        return [*self._handlers]
-
-    @property
     def checkpoints(self) -> pd.DataFrame:
         """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or
         the best.

@@ -110,10 +110,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
     def action_error_event(self, e: Exception) -> None:
         """Dispatch an error as an event."""
-        if isinstance(e, QianfanError):
-            text = str(e)
-        else:
-            text = f"{type(e).__name__}: {e}"
+        text = str(e) if isinstance(e, QianfanError) else f"{type(e).__name__}: {e}"
         self.action_event(ActionState.Error, text, {"error": str(e)})
 
     def to_dict(self) -> dict[str, Any]:

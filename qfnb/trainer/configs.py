@@ -123,6 +123,19 @@ def to_train_config(value: TrainConfig | Mapping[str, Any] | str | None) -> Trai
     return TrainConfig(**values)
 
 
+def config_of(values: Mapping[str, Any], **settings: Any) -> TrainConfig:
+    """Return the config of hyper-parameters under the platform's keys, with further fields.
+
+    Raises:
+        InvalidArgumentError: a value is wrong.
+    """
+    extras = dict(values)
+    for name in CONFIG_FIELDS:
+        if to_camel(name) in extras:
+            settings[name] = extras.pop(to_camel(name))
+    return TrainConfig(**settings, extras=extras or None)
+
+
 def platform_key(name: str) -> str:
     """Return the platform's key (camelCase) of a hyper-parameter, written as snake_case or as the
     key.

@@ -29,10 +29,7 @@ class ActionName(str):
         return str.__eq__(self, other.__name__ if isinstance(other, type) else other) is True
 
 
-NO_ACTION = ActionName()
-
-
-@dataclass(frozen=True, init=False)
+@dataclass(init=False)
 class Event:
     """One event of an action.
 
@@ -47,10 +44,10 @@ class Event:
 
     action_id: str | None
     action_state: ActionState
-    description: str | None = None
-    data: Any = field(default=None, compare=False)
-    action_class: ActionName = NO_ACTION
-    time: float = 0.0
+    description: str | None
+    data: Any = field(compare=False)
+    action_class: ActionName
+    time: float
 
     def __init__(
         self,
@@ -62,16 +59,12 @@ class Event:
         action_class: str = "",
         at: float | None = None,
     ) -> None:
-        values = (
-            action_id,
-            state,
-            description,
-            data,
-            ActionName(action_class),
-            time.time() if at is None else at,
-        )
-        for name, value in zip(self.__dataclass_fields__, values, strict=True):
-            object.__setattr__(self, name, value)
+        self.action_id = action_id
+        self.action_state = state
+        self.description = description
+        self.data = data
+        self.action_class = ActionName(action_class)
+        self.time = time.time() if at is None else at
 
 
 class EventHandler:

@@ -88,17 +88,6 @@ class LossPoint:
             extra.get("kept"),
         )
 
-    def numbers(self) -> dict[str, float]:
-        """Return its numbers under the names that experiment trackers use."""
-        numbers = {
-            "train/loss": self.training_loss,
-            "train/epoch": self.epoch,
-            "validation/loss": self.validation_loss,
-            "validation/perplexity": self.perplexity,
-            **{f"rewards/{name}": value for name, value in (self.rewards or {}).items()},
-        }
-        return {name: float(value) for name, value in numbers.items() if value is not None}
-
 
 def best_checkpoint(points: Sequence[LossPoint]) -> LossPoint | None:
     """Return the point with the lowest validation loss of those that can be published, None without
@@ -117,12 +106,13 @@ def checkpoint_rows(points: Sequence[LossPoint]) -> list[dict[str, Any]]:
     best.
     """
     best = best_checkpoint(points)
-    return [
-        {name: value for name, value in vars(point).items() if name != "rewards"}
-        | {f"rewards/{name}": value for name, value in (point.rewards or {}).items()}
-        | {"is_best": point is best}
-        for point in points
-    ]
+    rows = []
+    for point in points:
+        row = dict(vars(point))
+        for name, value in (row.pop("rewards") or {}).items():
+            row[f"rewards/{name}"] = value
+        rows.append({**row, "is_best": point is best})
+    return rows
 
 
 def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | None:
@@ -176,15 +166,12 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
 def diagnose_loss(points: Sequence[LossPoint], name: str = "") -> list[Hint]:
     """Return the problems of a curve, with commands where the training has a name."""
     losses = [point.training_loss for point in points]
-    if non_finite := next(
-        (point for point in points if not math.isfinite(point.training_loss)), None
-    ):
-        problem = tr(
-            "The loss is {loss} at step {step}.",
-            loss=non_finite.training_loss,
-            step=non_finite.step,
-        )
-        return [Hint(problem, tr("The learning rate may be too high."))]
+    for point in points:
+        if not math.isfinite(point.training_loss):
+            problem = tr(
+                "The loss is {loss} at step {step}.", loss=point.training_loss, step=point.step
+            )
+            return [Hint(problem, tr("The learning rate may be too high."))]
     hints = (
         _describe_divergence(points, losses),
         _describe_plateau(losses),
@@ -229,9 +216,10 @@ def _describe_plateau(losses: Sequence[float]) -> Hint | None:
 
 
 def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None:
-    held_out = [
-        (point, point.validation_loss) for point in points if point.validation_loss is not None
-    ]
+    held_out = []
+    for point in points:
+        if point.validation_loss is not None:
+            held_out.append((point, point.validation_loss))
     if len(held_out) < MIN_POINTS // 3:
         return None
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_snake
 
 from .. import connect
 from .._notices import warn_once
@@ -17,7 +17,7 @@ from ..base.text import clip, did_you_mean, labelled, listed, nearest_names
 from ..errors import APIError, InvalidArgumentError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune as wire
-from .configs import CONFIG_FIELDS, TrainConfig, resolve_train_type
+from .configs import TrainConfig, config_of, resolve_train_type
 
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
@@ -341,7 +341,4 @@ def default_config(train_type: str, mode: str) -> TrainConfig:
     scale = find_scale(scales, wire.LORA) or scales[0]
     rows = scale.support_hyper_parameter_config
     values = {row.key: row.default for row in rows if row.default is not None}
-    fields = {
-        name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values
-    }
-    return TrainConfig(**fields, peft_type=scale.parameter_scale, extras=values or None)
+    return config_of(values, peft_type=scale.parameter_scale)

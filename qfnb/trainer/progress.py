@@ -327,21 +327,17 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
         marks: in the order of time.
         now: Unix seconds.
     """
-    steps = [
-        (end - start, end_percent - start_percent)
-        for (start, start_percent), (end, end_percent) in itertools.pairwise(marks)
-        if end > start and end_percent > start_percent
-    ]
+    steps = []
+    for (start, start_percent), (end, end_percent) in itertools.pairwise(marks):
+        if end > start and end_percent > start_percent:
+            steps.append((end - start, end_percent - start_percent))
     if len(steps) < MIN_PACES:
         return None
     steps = _without_pause(steps[-RECENT_MARKS:])
     percents = [percent for _, percent in steps]
     pace = sum(percents) / sum(seconds for seconds, _ in steps)
-    margin = (
-        2
-        * statistics.stdev(percent / seconds for seconds, percent in steps)
-        / math.sqrt(len(steps))
-    )
+    spread = statistics.stdev(percent / seconds for seconds, percent in steps)
+    margin = 2 * spread / math.sqrt(len(steps))
     end, last_percent = marks[-1]
     remaining_percent = 100.0 - last_percent
     # a wait beyond it is a pause, no progress

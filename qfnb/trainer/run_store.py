@@ -12,7 +12,7 @@ import secrets
 import string
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,24 +106,9 @@ class RunRecord:
         Raises:
             TrainingError: another kernel has held the lock for `LOCK_TIMEOUT_S`.
         """
-        with self._locked():
-            if (existing := self._read_stored().get(key)) is not None:
-                return existing
-            may_exist = self.facts.get("making") == key
-            self.update(making=key)
-            result = create_once(create, find_existing, label=label, may_exist=may_exist)
-            self.update(**{key: result, "making": ""})
-        return result
-
-    def _read_stored(self) -> Facts:
-        """Return the stored facts, which another kernel may have changed."""
-        return _read(_path(self.id)) or {}
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+        lock = FileLock(_path(self.id).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S, mode=0o600)
         try:
-            with FileLock(_path(self.id).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S, mode=0o600):
-                yield
+            lock.acquire()
         except Timeout:
             raise TrainingError(
                 tr(
@@ -131,6 +116,20 @@ class RunRecord:
                     run=self.id,
                 )
             ) from None
+        try:
+            if (existing := self._read_stored().get(key)) is not None:
+                return existing
+            may_exist = self.facts.get("making") == key
+            self.update(making=key)
+            result = create_once(create, find_existing, label=label, may_exist=may_exist)
+            self.update(**{key: result, "making": ""})
+        finally:
+            lock.release()
+        return result
+
+    def _read_stored(self) -> Facts:
+        """Return the stored facts, which another kernel may have changed."""
+        return _read(_path(self.id)) or {}
 
 
 def find_run(key: str) -> RunRecord | None:
@@ -148,11 +147,10 @@ def find_run(key: str) -> RunRecord | None:
 
 def list_runs() -> list[RunRecord]:
     """Return all stored trainings, the newest first."""
-    records = [
-        RunRecord(path.stem, facts)
-        for path in state_dir("runs").glob("*.json")
-        if (facts := _read(path)) is not None
-    ]
+    records = []
+    for path in state_dir("runs").glob("*.json"):
+        if (facts := _read(path)) is not None:
+            records.append(RunRecord(path.stem, facts))
     return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
 

@@ -37,12 +37,10 @@ from ..resources.validation import validate_choice
 from ..transport import event_loop
 from .actions import DataSource, LoadDataSetAction, Source, load_sources
 from .configs import TrainConfig, resolve_train_type, to_train_config
-from .event import EventHandler
 from .finetune import TRAINER_CLASSES, LLMFinetune
 from .loss_diagnostics import best_checkpoint
 from .offer import default_config, describe_ignored, ignored_parameters, read_offer
 from .progress import TrainingProgress
-from .trackers import TensorBoardTracker
 from .train_action import TrainAction
 
 if TYPE_CHECKING:
@@ -72,7 +70,6 @@ def sweep(
     metrics: Sequence[Any] = DEFAULT_METRICS,
     base: str | None = None,
     again: bool = False,
-    event_handler: Callable[[str], EventHandler] | None = None,
 ) -> Sweep:
     """Return a sweep: trainings on the same data, each with settings of its own; `start()` begins
     it.
@@ -91,7 +88,6 @@ def sweep(
         metrics: as for `qfnb.compare`; the first chooses.
         base: the model to compare with; default: `train_type`.
         again: train anew what exists already.
-        event_handler: returns the handler of a training's events by its label, such as a tracker.
 
     Raises:
         InvalidArgumentError: the data, a config or a metric is wrong; nothing was started.
@@ -111,10 +107,7 @@ def sweep(
     data = sources[0] if len(sources) == 1 else dataset
     trainers = {}
     for label, config in configs.items():
-        handler = event_handler(label) if event_handler else None
-        trainers[label] = TRAINER_CLASSES[train_mode](
-            train_type, data, config, event_handler=handler
-        )
+        trainers[label] = TRAINER_CLASSES[train_mode](train_type, data, config)
     if eval_dataset is not None:
         _warn_of_shared_rows(sources, questions_of(rows_of(eval_dataset)))
     return Sweep(trainers, parallel=parallel, again=again, evaluate=evaluate)
@@ -218,7 +211,7 @@ class SweepProgress:
         if math.isnan(corrected):
             return None
         means = [math.fsum(column) / len(gains) for column in zip(*gains, strict=True)]
-        best = max(range(len(means)), key=means.__getitem__)
+        best = means.index(max(means))
         return BestTraining(report.models[1 + best], metric, len(means), means[best], corrected)
 
 
@@ -386,7 +379,10 @@ class Sweep(BackgroundJob):
             trainer = self._take_over(label)
             if not trainer.is_running and not _has_ended_well(trainer):
                 if trainer.progress.started_at is None:
-                    self._bring_data(trainer)
+                    # once, before trainings that run at a time would each upload the rows
+                    for source in _load_step(trainer).sources:
+                        if isinstance(source, Dataset):
+                            source.release(stop_event=self._stop)
                 trainer.start(retry=trainer.progress.finished)
         except QianfanError as error:
             problems = {**self._state.problems, label: str(error)}
@@ -405,16 +401,7 @@ class Sweep(BackgroundJob):
         if record is not None:
             trainer.adopt(record)
             self._state = replace(self._state, reused=self._state.reused | {label})
-            for handler in trainer.event_handlers:
-                if isinstance(handler, TensorBoardTracker):
-                    handler.log_progress(trainer.progress)
         return trainer
-
-    def _bring_data(self, trainer: LLMFinetune) -> None:
-        """Upload the rows once, before trainings that run at a time would each do it."""
-        for source in _load_step(trainer).sources:
-            if isinstance(source, Dataset):
-                source.release(stop_event=self._stop)
 
     def _compare(self, published: Mapping[str, LLMFinetune]) -> None:
         """Ask the base model and every published model the questions; what goes wrong is told, not
@@ -482,7 +469,11 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
     differing = _differing(settings)
     labels = []
     for row in settings:
-        texts = [f"{name}={_value(row[name])}" for name in differing if name in row]
+        texts = []
+        for name in differing:
+            if name in row:
+                value = row[name]
+                texts.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
         labels.append(", ".join(texts) or tr("defaults"))
     label, count = Counter(labels).most_common(1)[0]
     if count > 1:
@@ -546,12 +537,6 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     fields = config.model_dump(exclude_none=True)
     extras = fields.pop("extras", {})
     return {to_snake(name): value for name, value in (fields | extras).items()}
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value)
 
 
 def _warn_of_shared_rows(sources: list[Source], questions: Sequence[Question]) -> None:

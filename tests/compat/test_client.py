@@ -23,12 +23,6 @@ def test_a_reply_is_an_object():
     assert reply.raw["choices"][0]["message"]["content"] == reply.choices[0].message.content
 
 
-def test_a_stream_has_pieces():
-    pieces = list(ChatCompletion().create(QUESTION, stream=True))
-    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-    assert text == ChatCompletion().do(QUESTION).text
-
-
 def test_with_raw_response_replies_are_those_of_do():
     model = ChatCompletion()
     assert model.with_raw_response.create(QUESTION)["body"]["choices"]

@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 import pytest
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, Model, Service, TrainConfig, get_config
+from qfnb import Dataset, DeployConfig, Service, get_config
 from qfnb.dataset import Dataset as Table
 from qfnb.errors import AuthError, InvalidArgumentError
 from qfnb.resources import Data, FineTune
@@ -13,32 +13,9 @@ from qfnb.resources import Data, FineTune
 ROWS = [{"prompt": f"问题{number}", "response": f"回答{number}"} for number in range(10)]
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A published model."""
-    trainer = LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(ROWS, name="compat"), TrainConfig(epoch=1)
-    ).run()
-    return Model(trainer.output["model_version_id"])
-
-
 def test_months_are_paid_in_place_of_hours():
     reservation = DeployConfig(months=2).billing["reservation"]
     assert reservation == {"reservationTimeUnit": "Month", "reservationLength": 2}
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_offline_batches_are_listed_and_a_missing_one_is_named(account):
-    folder = f"bos:/{account.bucket}/none/"
-    with pytest.raises(Exception, match=r"no \*\.jsonl"):
-        Data.create_offline_batch_inference_task(
-            "name", folder, folder, endpoint="x", inference_params={}
-        )
-    listed = Data.list_offline_batch_inference_task(max_keys=1, run_status="Done")["result"]
-    assert {task["runStatus"] for task in listed["taskList"]} <= {"Done"}
-    assert len(listed["taskList"]) <= 1
-    with pytest.raises(Exception, match="infer-none"):
-        Data.get_offline_batch_inference_task("infer-none")
 
 
 def test_a_call_has_limits_and_keys_of_its_own(account, scripted):
@@ -66,15 +43,6 @@ def test_a_setting_without_effect_can_be_set_and_read(caplog):
         assert get_config().auth_timeout == 7.5
     assert "AUTH_TIMEOUT changes nothing" in caplog.text
     assert get_config().AUTH_TIMEOUT == 5
-
-
-def test_a_batch_has_its_calls_as_a_list(sandbox):
-    from qfnb import ChatCompletion
-
-    task = ChatCompletion().batch_do([[{"role": "user", "content": "你好"}]])
-    assert [call.result()["result"] for call in task.get_future_list()] == [
-        reply["result"] for reply in task.results()
-    ]
 
 
 @pytest.mark.usefixtures("sandbox")

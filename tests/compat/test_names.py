@@ -8,7 +8,7 @@ import pytest
 import qfnb
 from qfnb.compat.import_hook import NAMES
 from qfnb.config import get_config
-from qfnb.errors import APIError, AuthError, CredentialsError, InvalidArgumentError
+from qfnb.errors import CredentialsError, InvalidArgumentError
 
 QUESTION = [{"role": "user", "content": "你好"}]
 ROWS = [
@@ -62,18 +62,6 @@ def test_modules_of_qfnb_keep_their_source():
     assert "class QianfanError" in module.__loader__.get_source("qfnb.errors")
 
 
-def test_roles_are_texts():
-    messages = qfnb.QfMessages()
-    messages.append("Hello", role=qfnb.QfRole.User)
-    assert messages[0] == {"role": "user", "content": "Hello"}
-    assert qfnb.Role is qfnb.QfRole
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_a_reply_is_a_qf_response():
-    assert isinstance(qfnb.ChatCompletion().do(QUESTION), qfnb.QfResponse)
-
-
 def test_keys_are_set_by_functions(settings):
     qfnb.AK("ak-test")
     qfnb.SK("sk-test")
@@ -123,10 +111,3 @@ def test_an_access_token_comes_from_the_platform(account):
 def test_a_bearer_token_comes_from_the_platform():
     reply = importlib.import_module("qfnb.resources.console.iam").IAM.create_bearer_token(60)
     assert qfnb.ChatCompletion(api_key=reply["token"]).do(QUESTION).text
-
-
-def test_errors_go_by_both_names():
-    errors = importlib.import_module("qfnb.errors")
-    assert errors.AccessTokenExpiredError is AuthError
-    assert APIError(336003, "text", "as-1").req_id == "as-1"
-    assert importlib.import_module("qfnb.consts").APIErrorCode.InvalidParam == 336003

@@ -40,11 +40,6 @@ def test_an_option_of_the_official_sdk_is_taken(call, input, options):  # noqa: 
     assert reply.body if hasattr(reply, "body") else reply.choices
 
 
-def test_a_batch_takes_them_too():
-    replies = ChatCompletion().batch_do([QUESTION], **COMMON, show_total_latency=True).results()
-    assert replies[0]["result"]
-
-
 def test_a_question_about_a_picture_takes_them_too():
     picture = Text2Image().do("猫", with_decode="base64")["body"]["data"][0]["image"]
     assert Image2Text().do(prompt="这是什么", image=picture, **COMMON)["result"]

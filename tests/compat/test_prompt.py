@@ -16,17 +16,6 @@ def test_a_prompt_is_rendered_with_its_negative_text():
         prompt.render()
 
 
-def test_a_template_is_replaced_with_its_variables():
-    prompt = Prompt("{first}")
-    prompt.set_template("{second}")
-    assert (prompt.template, prompt.variables) == ("{second}", ["second"])
-
-
-def test_a_prompt_goes_into_a_file_and_comes_back(tmp_path):
-    Prompt("关于((theme))", identifier="(())").save_to_file(tmp_path / "prompt.txt")
-    assert Prompt.from_file(tmp_path / "prompt.txt", identifier="(())").variables == ["theme"]
-
-
 def test_a_prompt_is_stored_changed_loaded_and_deleted():
     prompt = Prompt("写一首关于{theme}的诗", name="compat_poem")
     prompt.save_to_platform()

@@ -127,5 +127,3 @@ def test_a_training_takes_a_table():
         "ERNIE-Speed-8K", table, TrainConfig(epoch=1), model_not_publish=True
     ).run()
     assert trainer.output["task_id"].startswith("task-")
-    with pytest.raises(errors.InvalidArgumentError, match="these rows have the columns a"):
-        LLMFinetune("ERNIE-Speed-8K", Dataset.create_from_pyobj([{"a": 1}]))

@@ -47,18 +47,6 @@ def test_a_copy_is_changed_on_request():
     assert table[0]["name"] == "ann"
 
 
-def test_rows_are_chosen_by_number_and_by_slices_with_their_end():
-    table = people()
-    assert table[0] == PEOPLE[0]
-    assert table[0:1] == PEOPLE[:2]
-    assert table.list([0, 2]) == [PEOPLE[0], PEOPLE[2]]
-    assert table["name"] == {"name": ["ann", "bob", "cid"]}
-    assert table.take_slice(1, 2, should_create_new_obj=True).list() == PEOPLE[1:]
-    assert [*table] == PEOPLE == table.to_pylist()
-    with pytest.raises(IndexError):
-        table.list(3)
-
-
 def test_columns():
     table = people()
     table.col_append({"city": ["x", "y", "z"]}).col_insert({"name": "id", "data": [7, 8, 9]}, 0)
@@ -78,9 +66,7 @@ def test_columns():
         lambda table: table.col_append({"age": [1, 2, 3]}),
         lambda table: table.col_append({"new": [1]}),
         lambda table: table.col_renames(["one"]),
-        lambda table: table.col_delete("none"),
         lambda table: table.col_list("none"),
-        lambda table: table.append("text"),
         lambda table: table.append([]),
         lambda table: table.insert(PEOPLE, 9),
         lambda table: table.delete(3),
@@ -122,20 +108,6 @@ def test_a_function_may_make_several_rows_of_a_conversation():
         yield from ({"text": turn["prompt"]} for turn in turns)
 
     assert table.map(questions).list() == [{"text": "q"}, {"text": "q2"}, {"text": "p"}]
-
-
-@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv"])
-def test_rows_go_to_a_file_and_come_back(tmp_path, suffix):
-    path = tmp_path / "sub" / f"rows.{suffix}"
-    saved = Dataset.create_from_pyobj(
-        [{"name": "安", "city": "x"}, {"name": "b", "city": "y"}]
-    ).save(data_file=str(path))
-    assert isinstance(saved, Dataset)
-    assert (
-        Dataset.load(data_file=str(path)).list()
-        == saved.list()
-        == [{"name": "安", "city": "x"}, {"name": "b", "city": "y"}]
-    )
 
 
 def test_conversations_and_texts_go_to_a_file_and_come_back(tmp_path):

@@ -10,16 +10,7 @@ from qfnb.compat.tables.sources import QianfanDataSource
 from qfnb.model import DeployConfig
 from qfnb.resources import FineTune
 from qfnb.resources.management.storage import Storage
-from qfnb.trainer import (
-    DPO,
-    DeployAction,
-    EventHandler,
-    LLMFinetune,
-    LoadDataSetAction,
-    TrainAction,
-    TrainConfig,
-)
-from qfnb.trainer.consts import FinetuneStatus, PeftType, TrainStatus
+from qfnb.trainer import DPO, DeployAction, LLMFinetune, LoadDataSetAction, TrainAction, TrainConfig
 from qfnb.trainer.event import Event
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
@@ -98,14 +89,6 @@ def test_an_events_class_is_a_name_and_a_class():
     assert event.action_class == "TrainAction" == event.action_class.__name__
     assert event.action_class != LoadDataSetAction
     assert {"TrainAction": 1}[event.action_class] == 1
-
-
-def test_states_and_kinds_of_tuning():
-    assert TrainStatus is FinetuneStatus
-    assert TrainStatus.TrainCreated == FinetuneStatus.Created
-    assert TrainConfig(peft_type=PeftType.ALL).parameter_scale == PeftType.ALL == "FullFineTuning"
-    assert issubclass(DPO, LLMFinetune)
-    assert EventHandler().dispatch(Event("a1", "Done")) is None
 
 
 def test_rows_of_the_platform_in_groups_are_still_the_platforms():

@@ -34,15 +34,6 @@ def test_a_finished_run_is_published_and_deployed_on_request(sandbox):
     assert trainer.output["service"].endpoint.endswith("_later")
 
 
-def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
-    trainer = train_without_publishing()
-    attached = LLMFinetune.attach(trainer.id)
-    assert attached.deploy(DEPLOY_CONFIG).wait(180).status == "Deployed"
-    reattached = LLMFinetune.attach(trainer.id)
-    assert reattached.progress.service_endpoint == attached.output["service_endpoint"]
-    assert reattached.wait().status == "Deployed"
-
-
 def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=1)).start()
     wait_for(lambda: trainer.progress.points, bool)

@@ -24,7 +24,6 @@ UNLISTED = [
         {"epoch": 51},
         "ERNIE-Speed-8K LoRA, epoch: 51 is too large: 1 to 50 is allowed.",
     ),
-    ("ERNIE-Speed-8K", {"learning_rate": 0.5}, "learning_rate: 0.5 is too large"),
     ("ERNIE-Speed-8K", {"max_seq_len": 77}, "max_seq_len: 77 is not offered"),
     ("ERNIE-Speed-8K", {"warp": 9}, "has no hyper-parameter warp: it has epoch, "),
     ("ERNIE-Speed-8K", {"epochs": 3}, "has no hyper-parameter epochs; did you mean epoch?"),
@@ -32,11 +31,6 @@ UNLISTED = [
         "ERNIE-Speed-8K",
         {"peft_type": "Adapter"},
         "cannot be tuned with Adapter: SFT offers FullFineTuning, LoRA",
-    ),
-    (
-        "ERNIE-4.5-Turbo-128K",
-        {"peft_type": "LoRA-GA", "max_seq_len": 512},
-        "max_seq_len: 512 is not offered",
     ),
     ("ERNIE-Sped-8K", {}, "the nearest names: ERNIE-Speed-8K"),
 ]
@@ -154,15 +148,11 @@ def test_a_dataset_of_another_kind_is_refused(sandbox, dataset):
 @pytest.mark.parametrize(
     ("config", "values", "words"),
     [
-        (TrainConfig, {"epoch": 0}, "TrainConfig.epoch=0"),
         (TrainConfig, {"epoch": "many"}, "TrainConfig.epoch='many'"),
         (TrainConfig, {"learning_rate": float("nan")}, "TrainConfig.learning_rate=nan"),
-        (TrainConfig, {"trainset_rate": 101}, "TrainConfig.trainset_rate=101"),
-        (TrainConfig, {"sampling_rate": 0}, "TrainConfig.sampling_rate=0"),
         (TrainConfig, {"corpus_config": {"copyData": "perhaps"}}, "corpus_config.copyData='perh"),
         (DeployConfig, {"replicas": 0}, "DeployConfig.replicas=0"),
         (DeployConfig, {"replica": 2}, "the fields are name"),
-        (DeployConfig, {"endpoint_suffix": "a b"}, "endpoint_suffix='a b': use letters, digits"),
         (DeployConfig, {"endpoint_prefix": "有"}, "endpoint_prefix='有': use letters, digits"),
     ],
 )
@@ -200,8 +190,3 @@ def test_a_training_says_which_of_its_settings_the_sandbox_does_not_imitate(sand
     _notices.warn_once.cache_clear()
     LLMFinetune("ERNIE-Speed-8K", ROWS, config)
     assert "the sandbox does not imitate lora_rank: no effect here" in caplog.messages
-
-
-def test_nothing_is_said_of_defaults(sandbox, caplog):
-    LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=1, extras={"lora_rank": 8}))
-    assert not caplog.messages

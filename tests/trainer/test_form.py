@@ -46,12 +46,6 @@ def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
     assert not find_issues(form)
 
 
-def test_what_was_typed_stays_when_another_model_is_chosen(form):
-    changed = with_values(form, epoch="7").with_choice(model="SQLCoder-7B")
-    assert changed.draft.values["epoch"] == "7"
-    assert changed.hyper_parameters()["learningRate"] == 1e-06
-
-
 def test_each_model_and_parameter_scale_opens_without_issues(form):
     for row in form.supported_models:
         for mode in row.support_train_mode:
@@ -113,16 +107,13 @@ def test_a_hyper_parameter_that_the_list_does_not_have_is_warned_of_and_can_be_l
     [
         ({"model": " "}, "model", "Choose a model"),
         ({"held_out": "101"}, "held_out", "101 is too large: 0 to 100"),
-        ({"held_out": "some"}, "held_out", "not a whole number"),
         ({"dataset": ""}, "dataset", "Choose a variable"),
         ({"dataset": "elsewhere"}, "dataset", "Reading"),
         ({"dataset": "empty"}, "dataset", "no rows"),
         ({"dataset": "texts"}, "dataset", "SFT needs questions and answers"),
         ({"mode": "PostPretrain"}, "dataset", "PostPretrain needs texts"),
         ({"after": "deploy", "suffix": "No Spaces"}, "suffix", "lower-case letters"),
-        ({"after": "deploy", "replicas": "0"}, "replicas", "0 is too small"),
         ({"after": "deploy", "hours": "0"}, "hours", "0 is too small: 1 or more"),
-        ({"after": "evaluate"}, "eval_dataset", "Choose a variable"),
         ({"after": "publish", "hours": "0"}, "", ""),
     ],
 )
@@ -144,16 +135,6 @@ def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
     assert "tried all the same" in find_warnings(chosen)["model"]
     assert not find_issues(chosen)
     assert code_estimate.create_trainer(chosen).train_type == "MyModel"
-
-
-def test_several_choices_are_one_value(form):
-    chosen = form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
-    assert chosen.hyper_parameters()["loraTargetModules"] == [
-        "self_attn.q_proj",
-        "self_attn.v_proj",
-    ]
-    warnings = find_warnings(with_values(chosen, loraTargetModules=["mlp.x"]))
-    assert "mlp.x is not offered" in warnings["loraTargetModules"]
 
 
 def test_rows_longer_than_the_model_reads_are_a_warning(form):
@@ -252,17 +233,13 @@ def test_a_configuration_comes_back_as_it_was_saved(form):
     assert (config.state_dir() / "launches" / "茶铺-1.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(
-    "name", ["", " ", "../up", "a/b", "a b", ".hidden", "-x", "x" * 61, "a\0b", "a\nb"]
-)
+@pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden", "x" * 61, "a\nb"])
 def test_an_invalid_name_is_refused(name):
     with pytest.raises(errors.InvalidArgumentError):
         drafts.save(name, Draft())
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}']
-)
+@pytest.mark.parametrize("content", ["", "[]", '{"model": 7}', '{"after": "fly"}'])
 def test_a_file_that_is_not_a_draft_is_reported(content):
     drafts.save("broken", Draft())
     (config.state_dir() / "launches" / "broken.json").write_text(content, encoding="utf-8")
@@ -304,7 +281,6 @@ def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
         ("nowhere.jsonl", "nowhere.jsonl"),
         ("ds-nowhere", "ds-nowhere"),
         ("x" * 5000, "too long"),
-        ("a\0b", "no such file"),
         ("nosuchvar", "There is no variable nosuchvar; there are ds, texts, preferences, empty."),
     ],
 )
@@ -312,14 +288,6 @@ def test_a_dataset_that_is_not_found_has_a_problem_and_raises_nothing(sandbox, s
     info = inspect_dataset(source, DATASETS)
     assert words in info.problem
     assert info.dataset is None
-
-
-def test_the_tokens_of_a_large_dataset_are_estimated(monkeypatch):
-    counted = inspect_dataset("ds", DATASETS)
-    monkeypatch.setattr("qfnb.trainer.form.inspection.MAX_COUNTED_ROWS", 5)
-    estimated = inspect_dataset("ds", DATASETS)
-    assert estimated.lengths == ()
-    assert estimated.tokens == pytest.approx(counted.tokens, rel=0.1)
 
 
 def test_files_beside_the_notebook_are_offered(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from qfnb.base.text import format_loss
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event
-from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
+from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss
 from qfnb.trainer.progress import Stage, TrainingProgress, _with_poll, estimate_remaining
 
 
@@ -87,11 +87,6 @@ def test_a_star_before_the_end_of_the_first_pass_is_not_proposed():
 )
 def test_a_small_loss_has_three_digits_that_count(loss, text):
     assert format_loss(loss) == text
-
-
-def test_smoothing_starts_where_the_curve_starts():
-    assert moving_average([4.0, 4.0, 4.0]) == pytest.approx([4.0, 4.0, 4.0])
-    assert moving_average([]) == []
 
 
 def test_a_steady_pace_tells_the_rest_exactly():

@@ -114,7 +114,6 @@ def test_the_estimate_counts_the_tokens_of_all_trainings(sandbox, swept):
     [
         ({"epoch": 3}, "a grid has a list of values"),
         ({"epoch": [3]}, "the grid has 1 trainings: a sweep has 2 to 100"),
-        ({"epoch": [*range(1, 102)]}, "the grid has 101 trainings"),
         ([{"epoch": 1}, TrainConfig(epoch=1)], "epoch=1 twice|defaults twice"),
         ({"epoch": [1, 0]}, "TrainConfig.epoch=0"),
         ("epoch", "not a str"),
@@ -132,7 +131,6 @@ def test_a_wrong_grid_is_refused_before_anything_is_asked(scripted, grid, reason
     [
         ({"parallel": 0}, "parallel=0"),
         ({"train_mode": "RL"}, "train_mode"),
-        ({"eval_dataset": []}, "needs rows with prompt and response"),
         ({"eval_dataset": [{"prompt": "a"}]}, "needs rows with prompt and response"),
         ({"eval_dataset": QUESTIONS, "metrics": ["nonsense"]}, "nonsense"),
     ],

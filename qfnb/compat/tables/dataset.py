@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,14 @@ from .table import GROUP, PACK, Table
 
 ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, inputs=())
 """The schema of a table that is none of the platform's kinds."""
+
+COLUMN_OPTIONS: Final = (
+    "input_columns",
+    "reference_column",
+    "eval_input_column",
+    "eval_llm_output_column",
+)
+"""Options of the constructor that `load` takes too."""
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 PAGE_SIZE: Final = 30
@@ -70,14 +79,11 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
         source = inner_data_source_cache
         if source is None and options.get("id") is not None:
             source = QianfanDataSource(id=str(options["id"]))
-        if not (isinstance(source, QianfanDataSource) and inner_table is None):
-            on_platform = None
-        else:
-            on_platform = source
+        dataset_id = options.get("id")
+        if isinstance(source, QianfanDataSource) and inner_table is None:
+            dataset_id = dataset_id or source.id
         name = options.get("name") or getattr(source, "name", "") or "dataset"
-        PlainDataset.__init__(
-            self, name=name, id=options.get("id") or (on_platform.id if on_platform else None)
-        )
+        PlainDataset.__init__(self, name=name, id=dataset_id)
         self.inner_data_source_cache = source
         self.inner_schema_cache = inner_schema_cache
         self._stored_entries: builtins.list[Any] | None = None
@@ -122,7 +128,7 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
     @classmethod
     def load(  # type: ignore[override] # the SDK's takes other sources
         cls,
-        source: DataSource | str | None = None,
+        source: Any = None,
         data_file: str | None = None,
         qianfan_dataset_id: str | int | None = None,
         bos_load_args: Mapping[str, Any] | None = None,
@@ -134,10 +140,6 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
         *,
         data_source: DataSource | None = None,
         is_download_to_local: bool = False,
-        input_columns: Sequence[str] | None = None,
-        reference_column: str | None = None,
-        eval_input_column: str | None = None,
-        eval_llm_output_column: str | None = None,
         **options: Any,
     ) -> Self:
         """Load a table; the rows of a dataset on the platform or in storage are read when they are
@@ -156,48 +158,30 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
                 conversation.
             data_source: another name of `source`.
             is_download_to_local: read the rows of a dataset on the platform now.
-            input_columns: the columns that are sent to a model.
-            reference_column: the column with the right answer.
-            eval_input_column: the column with what a model was asked.
-            eval_llm_output_column: the column with its answer.
-            **options: of the data source, `file_format` for instance.
+            **options: `input_columns` and the other columns of the constructor; and those of the
+                data source, `file_format` for instance.
 
         Raises:
             InvalidArgumentError: there is no source, or the schema refuses the rows.
             DatasetError: the source cannot be read.
         """
-        columns: dict[str, Any] = {
-            "input_columns": input_columns,
-            "reference_column": reference_column,
-            "eval_input_column": eval_input_column,
-            "eval_llm_output_column": eval_llm_output_column,
-        }
+        columns = {name: options.pop(name) for name in COLUMN_OPTIONS if name in options}
         if huggingface_dataset is not None:
+            splits = [huggingface_dataset]
             if isinstance(huggingface_dataset, Mapping):
-                parts = [*huggingface_dataset.values()]
-            else:
-                parts = [huggingface_dataset]
-            return cls(
-                [row for part in parts for row in part], inner_schema_cache=schema, **columns
-            )
-        if (
-            dataframe is None
-            and source is not None
-            and not isinstance(source, (str, Path, DataSource))
-        ):
-            dataframe = source
-            source = None
-        if dataframe is not None:
-            return cls(
-                [value for _, value in read_values(dataframe)], inner_schema_cache=schema, **columns
-            )
+                splits = [*huggingface_dataset.values()]
+            source = list(itertools.chain(*splits))
+        elif dataframe is not None:
+            source = dataframe
         if isinstance(source, (str, Path)):
             data_file = str(source)
             source = None
-        origin = (
-            source
-            or data_source
-            or to_source(data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options)
+        if source is not None and not isinstance(source, DataSource):
+            rows = [value for _, value in read_values(source)]
+            return cls(rows, inner_schema_cache=schema, **columns)
+        origin = source or data_source
+        origin = origin or to_source(
+            data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options
         )
         if origin is None:
             raise InvalidArgumentError(
@@ -412,18 +396,11 @@ def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> builtins
         raise InvalidArgumentError(
             tr("rows on the platform are chosen by a number or a slice, not by {value!r}", value=by)
         )
-    last = count - 1
-    if by is None:
-        span = slice(0, last)
-    elif isinstance(by, int):
-        span = slice(by, by)
-    else:
-        span = by
-    start = span.start or 0
-    if span.stop is None:
-        end = last
-    else:
-        end = min(span.stop, last)
+    start = by if isinstance(by, int) else 0
+    end = by if isinstance(by, int) else count - 1
+    if isinstance(by, slice):
+        start = by.start or 0
+        end = end if by.stop is None else min(by.stop, end)
     items: builtins.list[Any] = []
     while start + len(items) <= end:
         size = min(PAGE_SIZE, end - start - len(items) + 1)

@@ -108,15 +108,14 @@ class LlmTests(Table):
         chats, references = self._questions(options.get("prompt_template"))
         prompts = [turns[-1]["content"] for turns in chats]
         rows: list[Any] = chats if is_chat_service else prompts
-        outputs = [
-            _to_answer(result, row)
-            for result, row in zip(
-                service.batch_do(rows, **call_options).results(), rows, strict=True
-            )
-        ]
-        answers: dict[str, list[Any]] = {OUTPUT: [text for text, _ in outputs]}
-        if does_show_latency:
-            answers[LATENCY] = [seconds for _, seconds in outputs]
+        answers: dict[str, list[Any]] = {OUTPUT: [], LATENCY: []}
+        results = service.batch_do(rows, **call_options).results()
+        for result, row in zip(results, rows, strict=True):
+            text, seconds = _to_answer(result, row)
+            answers[OUTPUT].append(text)
+            answers[LATENCY].append(seconds)
+        if not does_show_latency:
+            del answers[LATENCY]
         return self._result(prompts, chats, references, answers)
 
     async def atest_using_llm(
@@ -140,25 +139,23 @@ class LlmTests(Table):
         columns.
         """
         if self.eval_input_column and self.eval_llm_output_column:
-            columns = self.to_pydict()
-            named = {
-                "prompt": columns[self.eval_input_column],
-                "llm_output": columns[self.eval_llm_output_column],
-            }
-            if self.reference_column:
-                named["response"] = columns[self.reference_column]
-            columns = {**columns, **named}
-            return [
-                dict(zip(columns, cells, strict=True))
-                for cells in zip(*columns.values(), strict=True)
-            ]
+            answered = []
+            for row in self.list():
+                row["prompt"] = row[self.eval_input_column]
+                row["llm_output"] = row[self.eval_llm_output_column]
+                if self.reference_column:
+                    row["response"] = row[self.reference_column]
+                answered.append(row)
+            return answered
         chats, references = self._questions(None)
         extras: list[Any] = [{}] * len(chats) if self._is_conversation() else self.list()
-        return [
-            {**row, "prompt": turns[-1]["content"], "history": _pairs(turns[:-1])}
-            | ({"response": answer} if answer is not None else {})
-            for row, turns, answer in zip(extras, chats, references, strict=True)
-        ]
+        rows = []
+        for extra, turns, answer in zip(extras, chats, references, strict=True):
+            row = {**extra, "prompt": turns[-1]["content"], "history": _pairs(turns[:-1])}
+            if answer is not None:
+                row["response"] = answer
+            rows.append(row)
+        return rows
 
     def _is_conversation(self) -> bool:
         return self.is_dataset_packed() or self.is_dataset_grouped()
@@ -211,30 +208,24 @@ class LlmTests(Table):
         answers: Mapping[str, list[Any]],
     ) -> Self:
         """Return a dataset of questions and answers."""
-        is_chat = self._is_conversation()
-        if is_chat:
-            question = CHATS
-        else:
-            question = PROMPT
-        asked = {CHATS: chats} if is_chat else {**self.get_input_data, PROMPT: prompts}
-        has_reference = bool(self.reference_column) or is_chat
-        columns = {**asked, **answers, **({REFERENCE: references} if has_reference else {})}
-        return self._answered(
-            columns, [CHATS] if is_chat else self._input_names(), question, has_reference
-        )
+        if self._is_conversation():
+            columns = {CHATS: chats, **answers, REFERENCE: references}
+            return self._answered(columns, [CHATS], CHATS)
+        columns = {**self.get_input_data, PROMPT: prompts, **answers}
+        if self.reference_column:
+            columns[REFERENCE] = references
+        return self._answered(columns, self._input_names(), PROMPT)
 
     def _with_answers_of(self, rows: Any) -> Self:
         names = ("prompt", PROMPT, OUTPUT, REFERENCE)
         texts = [{name: first_text(row.get(name)) for name in names} for row in rows.list()]
-        return self._answered(texts, ["prompt"], PROMPT, has_reference=True)
+        return self._answered(texts, ["prompt"], PROMPT)
 
-    def _answered(self, rows: Any, inputs: list[str], question: str, has_reference: bool) -> Self:
+    def _answered(self, rows: Any, inputs: list[str], question: str) -> Self:
         """Return rows as a dataset that knows its columns."""
         dataset = type(self)(rows)
         dataset.input_columns = inputs
-        if not has_reference:
-            dataset.reference_column = None
-        else:
+        if REFERENCE in dataset.col_names():
             dataset.reference_column = REFERENCE
         dataset.eval_input_column = question
         dataset.eval_llm_output_column = OUTPUT
@@ -276,8 +267,7 @@ def _to_answer(result: Any, row: Any) -> tuple[str, float]:
 
 def _pairs(turns: Turns) -> list[dict[str, str]]:
     """Return messages of users and assistants in turn as pairs of question and answer."""
-    texts = [turn["content"] for turn in turns]
-    return [
-        {"prompt": asked, "response": answer}
-        for asked, answer in zip(texts[::2], texts[1::2], strict=True)
-    ]
+    pairs = []
+    for asked, answer in zip(turns[::2], turns[1::2], strict=True):
+        pairs.append({"prompt": asked["content"], "response": answer["content"]})
+    return pairs

@@ -398,11 +398,11 @@ class QianfanDataSource(DataSource):
         """Return the format in which the platform exports the dataset."""
         if self.data_format_type is not None:
             return self.data_format_type
-        if self.template_type is DataTemplateType.Text2Image:
-            return FormatType.Text2Image
-        if self.template_type is DataTemplateType.GenericText:
-            return FormatType.Text
-        return FormatType.Jsonl
+        formats = {
+            DataTemplateType.Text2Image: FormatType.Text2Image,
+            DataTemplateType.GenericText: FormatType.Text,
+        }
+        return formats.get(self.template_type, FormatType.Jsonl)
 
     def load(self, **_: Any) -> None:
         """Return None: the rows are read when they are first used."""
@@ -438,20 +438,18 @@ class QianfanDataSource(DataSource):
         """
         rows, schema = parse_entries(table, self.template_type)
         content = file_writer.to_platform_bytes(rows, schema)
-        is_private = self.storage_type == DataStorageType.PrivateBos
-        bucket = (
-            sup_storage_id or (self.storage_id if is_private else "") or platform.default_bucket()
-        )
-        folder = (
-            sup_storage_path or (self.storage_raw_path if is_private else "") or "/qfnb"
-        ).strip("/")
+        bucket = sup_storage_id
+        folder = sup_storage_path
+        if self.storage_type == DataStorageType.PrivateBos:
+            bucket = bucket or self.storage_id
+            folder = folder or self.storage_raw_path or ""
+        bucket = bucket or platform.default_bucket()
+        folder = folder.strip("/") or "qfnb"
         address = storage_wire.build_uri(bucket, f"{folder}/data_{secrets.token_hex(8)}.jsonl")
         Storage.upload(address, content)
         if is_annotated is None:
-            has_answers = bool(schema.reference)
-        else:
-            has_answers = is_annotated
-        platform.import_object(self.id, address, is_annotated=has_answers)
+            is_annotated = bool(schema.reference)
+        platform.import_object(self.id, address, is_annotated=is_annotated)
         if does_release:
             return self.release_dataset()
         return True

@@ -69,20 +69,12 @@ class Table:
     _columns: builtins.list[str]
 
     def __init__(self, inner_table: Any = None) -> None:
+        values = inner_table
         if hasattr(inner_table, "to_pydict"):
             values = inner_table.to_pydict()
-        else:
-            values = inner_table
         if isinstance(values, Mapping):
-            self._entries = []
+            self._entries = _to_rows(values)
             self._columns = [*values]
-            if [*values] == [PACK]:
-                self._entries = [*values[PACK]]
-            else:
-                self._entries = [
-                    dict(zip(values, cells, strict=True))
-                    for cells in zip(*values.values(), strict=True)
-                ]
         else:
             self._entries, self._columns = to_entries(values or ())
 
@@ -114,14 +106,11 @@ class Table:
                         value=value,
                     )
                 )
+            elif self.is_dataset_grouped():
+                results.append({GROUP: entry[GROUP], **value})
             else:
-                results.append(
-                    {**value, GROUP: entry[GROUP]} if self._loses_group(value) else value
-                )
+                results.append(value)
         return self._replace(*to_entries(results), should_create_new_obj)
-
-    def _loses_group(self, row: Any) -> bool:
-        return self.is_dataset_grouped() and GROUP not in row
 
     def filter(
         self, op: Callable[[Any], object], should_create_new_obj: bool = False, **_: Any
@@ -137,14 +126,7 @@ class Table:
 
     def delete(self, index: int, should_create_new_obj: bool = False, **_: Any) -> Self:
         """Remove a row by its number, from 0."""
-        if not isinstance(index, int) or not 0 <= index < len(self._entries):
-            raise InvalidArgumentError(
-                tr(
-                    "index={index!r}: there are {n} rows, numbered from 0",
-                    index=index,
-                    n=len(self._entries),
-                )
-            )
+        self._validate_index(index, len(self._entries) - 1)
         rows = [*self._entries[:index], *self._entries[index + 1 :]]
         return self._replace(rows, self._columns, should_create_new_obj)
 
@@ -189,14 +171,7 @@ class Table:
             is_grouped: one new group for all of them.
             should_create_new_obj: change a copy.
         """
-        if not 0 <= index <= len(self._entries):
-            raise InvalidArgumentError(
-                tr(
-                    "index={index!r}: there are {n} rows, numbered from 0",
-                    index=index,
-                    n=len(self._entries),
-                )
-            )
+        self._validate_index(index, len(self._entries))
         new_rows = self._to_rows(elem)
         if self.is_dataset_grouped():
             last_group = max((row[GROUP] or 0 for row in self._entries), default=-1)
@@ -207,8 +182,17 @@ class Table:
                     step = 0
                 row[GROUP] = group_id if group_id != -1 else last_group + step
         rows = [*self._entries[:index], *new_rows, *self._entries[index:]]
-        entries, columns = to_entries(rows)
-        return self._replace(entries, columns, should_create_new_obj)
+        return self._replace(*to_entries(rows), should_create_new_obj)
+
+    def _validate_index(self, index: int, last: int) -> None:
+        if not isinstance(index, int) or not 0 <= index <= last:
+            raise InvalidArgumentError(
+                tr(
+                    "index={index!r}: there are {n} rows, numbered from 0",
+                    index=index,
+                    n=len(self._entries),
+                )
+            )
 
     def _to_rows(self, elem: Any) -> builtins.list[Any]:
         """Return the additions as rows.
@@ -216,22 +200,12 @@ class Table:
         Raises:
             InvalidArgumentError: the table cannot have such rows.
         """
-        is_sequence = isinstance(elem, Sequence) and not isinstance(elem, str)
-        if is_sequence and elem:
-            first = elem[0]
-        elif is_sequence:
-            first = None
-        else:
-            first = elem
-        if self.is_dataset_packed():
-            if isinstance(elem, Mapping):
-                return [[dict(elem)]]
-            if isinstance(elem, str) or isinstance(first, Mapping):
-                return [elem if isinstance(elem, str) else [dict(turn) for turn in elem]]
-            if isinstance(first, (list, str)):
-                return [*elem]
-        elif isinstance(first, Mapping):
-            return [dict(row) for row in (elem if is_sequence else [elem])]
+        rows = [*elem] if elem and isinstance(elem, (builtins.list, tuple)) else [elem]
+        if isinstance(rows[0], Mapping):
+            turns = [*map(dict, rows)]
+            return [turns] if self.is_dataset_packed() else turns
+        if elem and self.is_dataset_packed() and isinstance(rows[0], (builtins.list, str)):
+            return rows
         raise InvalidArgumentError(tr("{value!r:.60} cannot be a row of this table", value=elem))
 
     def list(self, by: int | slice | Sequence[int] | None = None, **_: Any) -> Any:
@@ -245,10 +219,7 @@ class Table:
         if isinstance(by, int):
             return deep_copy(self._entries[by])
         if isinstance(by, slice):
-            if by.stop is None:
-                end = len(self._entries)
-            else:
-                end = by.stop + 1
+            end = None if by.stop is None else by.stop + 1
             return deep_copy(self._entries[by.start or 0 : end])
         if isinstance(by, str) or not all(isinstance(index, int) for index in by):
             raise InvalidArgumentError(tr("rows are chosen by number, not by {value!r}", value=by))
@@ -282,10 +253,8 @@ class Table:
             raise InvalidArgumentError(tr("sample_number={n}: must be 0 or more", n=sample_number))
         pool = self._entries[first : last + 1]
         if sample_number < len(pool):
-            rows = random.sample(pool, sample_number)
-        else:
-            rows = pool
-        return self._replace(rows, self._columns, should_create_new_obj)
+            pool = random.sample(pool, sample_number)
+        return self._replace(pool, self._columns, should_create_new_obj)
 
     def shuffle(self, should_create_new_obj: bool = False, **_: Any) -> Self:
         """Put the rows in random order."""
@@ -309,11 +278,9 @@ class Table:
         self, concat_table: Any, should_create_new_obj: bool = False, **_: Any
     ) -> Self:
         """Add the rows of another table, or of several, at the end."""
-        if isinstance(concat_table, builtins.list):
-            tables = concat_table
-        else:
-            tables = [concat_table]
-        rows = [*self._entries, *(entry for table in tables for entry in table._entries)]  # noqa: SLF001 - of this class
+        rows = [*self._entries]
+        for table in concat_table if isinstance(concat_table, builtins.list) else [concat_table]:
+            rows += table._entries  # noqa: SLF001 - of this class
         return self._replace(*to_entries(rows), should_create_new_obj)
 
     def pack(self, **_: Any) -> bool:
@@ -332,10 +299,9 @@ class Table:
             raise InvalidArgumentError(
                 tr("{column}={value}: must be 0 or more", column=GROUP, value=rows[0][GROUP])
             )
-        groups = [
-            [_to_turn(row) for row in group]
-            for _, group in groupby(rows, key=lambda row: row[GROUP])
-        ]
+        groups = []
+        for _, group in groupby(rows, key=lambda row: row[GROUP]):
+            groups.append([*map(_to_turn, group)])
         self._replace(groups, [PACK], in_copy=False)
         return True
 
@@ -348,9 +314,10 @@ class Table:
         ):
             log.warning(tr("the table cannot be unpacked: its rows are not lists of turns"))
             return False
-        rows = [
-            {**turn, GROUP: number} for number, turns in enumerate(self._entries) for turn in turns
-        ]
+        rows = []
+        for number, turns in enumerate(self._entries):
+            for turn in turns:
+                rows.append({**turn, GROUP: number})
         self._replace(*to_entries(rows), in_copy=False)
         return True
 
@@ -367,10 +334,7 @@ class Table:
 
     def __getitem__(self, key: Any) -> Any:
         """Return rows by number, or columns by name: `table[0]`, `table["prompt"]`."""
-        is_name = isinstance(key, str) or (
-            isinstance(key, Sequence) and key and isinstance(key[0], str)
-        )
-        if is_name:
+        if isinstance(key, Sequence) and key and isinstance(key[0], str):
             return self.col_list(key)
         return self.list(key)
 
@@ -432,8 +396,7 @@ class Table:
         else:
             chosen = [*by]
         names = [self._columns[name] if isinstance(name, int) else name for name in chosen]
-        columns = self._select(names)
-        return {name: columns[name] for name in names}
+        return self._select(names)
 
     def col_map(
         self,
@@ -464,13 +427,10 @@ class Table:
             raise InvalidArgumentError(
                 tr("columns are deleted by name, and {value} is a number", value=index)
             )
-        if isinstance(index, str):
-            names = [index]
-        else:
-            names = [*index]
+        names = [index] if isinstance(index, str) else [*index]
         self._validate_columns(names)
-        columns = {name: values for name, values in self.to_pydict().items() if name not in names}
-        return self._with_columns(columns, should_create_new_obj)
+        kept = [name for name in self._columns if name not in names]
+        return self.select_columns(kept, should_create_new_obj)
 
     def col_append(
         self, elem: Mapping[str, Sequence[Any]], should_create_new_obj: bool = False, **_: Any
@@ -565,12 +525,7 @@ class Table:
                         rows=len(self._entries),
                     )
                 )
-        if [*columns] == [PACK]:
-            return self._replace([*columns[PACK]], [PACK], in_copy)
-        cells = zip(*columns.values(), strict=True)
-        return self._replace(
-            [dict(zip(columns, row, strict=True)) for row in cells], [*columns], in_copy
-        )
+        return self._replace(_to_rows(columns), [*columns], in_copy)
 
     def _replace(self, entries: builtins.list[Any], columns: Sequence[str], in_copy: bool) -> Self:
         """Return the table, or a copy of it, with these rows."""
@@ -581,6 +536,13 @@ class Table:
         table._entries = entries
         table._columns = [*columns]
         return table
+
+
+def _to_rows(columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """Return columns as rows; those of a packed table are its only column."""
+    if [*columns] == [PACK]:
+        return [*columns[PACK]]
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def _to_turn(row: Mapping[str, Any]) -> dict[str, Any]:

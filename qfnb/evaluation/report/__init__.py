@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
@@ -31,19 +31,6 @@ from . import archive, files, judging, sources, text
 from .card import Card, build_card
 from .data import ReportData as ReportData
 from .matrix import Matrix, build_matrix
-
-
-class NumberLog(Protocol):
-    """What takes the numbers of a report: a tracker of `qfnb.trainer.trackers`, or any object with
-    this method.
-    """
-
-    def log_numbers(
-        self, numbers: Mapping[str, float], settings: Mapping[str, object] | None = None
-    ) -> None:
-        """Take numbers and settings by name."""
-        ...
-
 
 REFERENCE: Final = "reference"
 CONTEXT: Final = ("history", "system")
@@ -218,30 +205,6 @@ class EvaluationResult(ReportData):
                 tr("{path} cannot be read: {reason}", path=Path(path).expanduser(), reason=reason)
             ) from None
         return cls.from_json(content)
-
-    def log_to(self, tracker: NumberLog) -> Self:
-        """Log means, intervals, differences and where they are from to an experiment tracker;
-        return the report.
-
-        Args:
-            tracker: one of `qfnb.trainer.trackers`, such as that of the training.
-        """
-        numbers: dict[str, float] = {}
-        for score in self.model_scores:
-            name = f"{score.model}/{score.metric}"
-            numbers[f"{name}/mean"] = score.mean
-            numbers[f"{name}/ci_low"] = score.interval.low
-            numbers[f"{name}/ci_high"] = score.interval.high
-            numbers[f"{name}/coverage"] = score.coverage
-            numbers[f"{name}/n"] = score.n
-        for pair in self.comparisons:
-            name = f"{pair.candidate} - {pair.baseline}/{pair.metric}"
-            numbers[f"{name}/difference"] = pair.test.difference
-            numbers[f"{name}/p_holm"] = pair.p_holm
-        settings = {f"{model}/origin": origin for model, origin in self.origins.items()}
-        settings |= {f"{name}/recipe": recipe for name, recipe in self.recipes.items()}
-        tracker.log_numbers(numbers, settings)
-        return self
 
     def conclusion(self) -> str:
         """Return the conclusion, a sentence per comparison on the first metric."""

@@ -194,7 +194,8 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     values = {}
     if not invalid_fields & {"model", "method"}:
         values = form.hyper_parameters()
-    values = {key: value for key, value in values.items() if key not in invalid_fields}
+    for name in invalid_fields:
+        values.pop(name, None)
     epochs = values.get("epoch")
     batch = values.get("batchSize") or values.get("globalBatchSize")
     steps = None
@@ -220,9 +221,7 @@ def _sandbox_seconds(form: LaunchForm, rows: int, epochs: int | None) -> float |
     unknown.
     """
     model = form.supported_model
-    if model is None or not epochs:
-        return None
-    for row in model.support_train_mode:
+    for row in model.support_train_mode if model and epochs else ():
         if row.train_mode == form.draft.mode:
-            return row.training_seconds(rows, epochs)
+            return row.training_seconds(rows, epochs or 1)
     return None

@@ -38,14 +38,14 @@ CHOICE_TYPES: Final = {"choice", "mult_choice"}
 """Check types of the hyper-parameters that are chosen from a list; others are typed."""
 
 _UNLISTED_PARAMETERS = [
-    wire.SupportedParameter(key=key, type=kind)
-    for key, kind in (
-        ("epoch", "int"),
-        ("batchSize", "int"),
-        ("learningRate", "float"),
-        ("maxSeqLen", "int"),
-    )
+    wire.SupportedParameter(key="epoch", type="int"),
+    wire.SupportedParameter(key="batchSize", type="int"),
+    wire.SupportedParameter(key="learningRate", type="float"),
+    wire.SupportedParameter(key="maxSeqLen", type="int"),
 ]
+
+_COMMON_KEYS = [row.key for row in _UNLISTED_PARAMETERS]
+"""Hyper-parameters that all models have."""
 
 
 class Draft(ValidatedModel):
@@ -129,10 +129,11 @@ class LaunchForm:
         have.
         """
         form = replace(self, draft=draft)
-        keys = {row.key for row in form.parameters}
-        return _with_values(
-            form, values={key: value for key, value in draft.values.items() if key in keys}
-        )
+        values = {}
+        for row in form.parameters:
+            if row.key in draft.values:
+                values[row.key] = draft.values[row.key]
+        return _with_values(form, values=values)
 
     @property
     def method(self) -> str:
@@ -207,7 +208,7 @@ class LaunchForm:
         """
         values: dict[str, Any] = {}
         for row in self.parameters:
-            is_sent = not explicit or row.key in _PLATFORM_KEYS.values()
+            is_sent = not explicit or row.key in _COMMON_KEYS
             if is_sent and not is_blank(row.default):
                 values[row.key] = row.default
             with contextlib.suppress(InvalidArgumentError):
@@ -224,14 +225,7 @@ class LaunchForm:
         Raises:
             InvalidArgumentError: a value is wrong for any model.
         """
-        fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
-        extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
-        return configs.TrainConfig(
-            **fields, peft_type=self.draft.scale, extras=extras or None, **settings
-        )
-
-
-_PLATFORM_KEYS = {name: configs.platform_key(name) for name in configs.CONFIG_FIELDS}
+        return configs.config_of(values, peft_type=self.draft.scale, **settings)
 
 
 def is_blank(value: object) -> bool:
@@ -308,12 +302,10 @@ def compare_datasets(train: DatasetInfo, evaluation: DatasetInfo) -> NearDuplica
     """Return which rows for evaluation nearly repeat training rows; none where the rows are not in
     memory.
     """
-    datasets = [
-        info.dataset
-        for info in (train, evaluation)
-        if info.dataset is not None and info.dataset.is_fetched
-    ]
-    if len(datasets) < 2:
-        return NearDuplicates()
-    references, texts = (input_texts(dataset.rows, dataset.schema) for dataset in datasets)
+    inputs = []
+    for info in (train, evaluation):
+        if info.dataset is None or not info.dataset.is_fetched:
+            return NearDuplicates()
+        inputs.append(input_texts(info.dataset.rows, info.dataset.schema))
+    references, texts = inputs
     return find_near_duplicates(texts, references)

@@ -179,10 +179,10 @@ def _judge_parameter(form: LaunchForm, row: wire.SupportedParameter) -> tuple[st
 
 def _method_issue(form: LaunchForm) -> Issue | None:
     mode = form.draft.mode
-    if mode not in TRAINER_CLASSES:
-        modes = listed(TRAINER_CLASSES)
-        return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
-    return None
+    if mode in TRAINER_CLASSES:
+        return None
+    modes = listed(TRAINER_CLASSES)
+    return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
 
 
 def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:

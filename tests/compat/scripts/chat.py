@@ -2,11 +2,6 @@ import qianfan
 
 WHO = [{"role": "user", "content": "你是谁"}]
 
-# %% a reply's text
-chat = qianfan.ChatCompletion()
-resp = chat.do(messages=WHO)
-resp["result"]
-
 # %% a reply's body
 resp = qianfan.ChatCompletion().do(messages=WHO)
 [resp["body"]["result"], resp.body["result"], resp.code, resp["code"], "result" in resp, resp.get("nothing", 1)]
@@ -19,18 +14,6 @@ resp = qianfan.ChatCompletion().do(messages=WHO)
     {"result", "is_end", "is_truncated", "need_clear_history"} <= set(resp),
 ]
 
-# %% a reply's v1 keys
-resp = qianfan.ChatCompletion().do(messages=WHO)
-[resp["is_truncated"], resp["need_clear_history"], resp["object"]]
-
-# %% a reply's statistic
-resp = qianfan.ChatCompletion().do(messages=WHO)
-[
-    resp.statistic["request_latency"] > 0,
-    resp.statistic["total_latency"] > 0,
-    isinstance(resp.headers, dict) or bool(resp.headers),
-]
-
 # %% a reply's request
 resp = qianfan.ChatCompletion().do(messages=WHO)
 [resp.request.method, resp.request.url.startswith("http"), isinstance(resp.request.headers, dict)]
@@ -38,41 +21,9 @@ resp = qianfan.ChatCompletion().do(messages=WHO)
 # %% a model by name
 qianfan.ChatCompletion(model="ERNIE-4.0-8K").do(messages=WHO)["result"]
 
-# %% a model of the call
-qianfan.ChatCompletion().do(messages=WHO, model="ERNIE-Speed-128K")["result"]
-
-# %% options of a call
-qianfan.ChatCompletion().do(
-    WHO,
-    temperature=0.5,
-    top_p=0.9,
-    penalty_score=1.2,
-    max_output_tokens=100,
-    user_id="u",
-    disable_search=True,
-    enable_citation=False,
-)["result"]
-
-# %% an answer ends at a text
-qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, stop=["。"])["result"]
-
-# %% a persona
-qianfan.ChatCompletion().do(messages=WHO, system="你是一只猫")["result"]
-
-# %% a stream's text
-pieces = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))
-"".join(piece["result"] for piece in pieces)
-
-# %% a stream's ends
-pieces = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))
-[pieces[-1]["is_end"], any(piece["is_end"] for piece in pieces[:-1]), len(pieces) > 1]
-
 # %% a stream's latencies
 piece = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))[-1]
 [{"first_token_latency", "request_latency", "total_latency"} <= set(piece.statistic), piece.statistic["first_token_latency"] > 0]
-
-# %% an awaited reply
-(await qianfan.ChatCompletion().ado(messages=WHO))["result"]
 
 # %% an awaited stream
 "".join([piece["result"] async for piece in await qianfan.ChatCompletion().ado(messages=WHO, stream=True)])
@@ -85,15 +36,6 @@ turns.append(chat.do(turns))
 turns.append("再说一遍")
 resp = chat.do(messages=turns)
 [len(turns._to_list()), turns._to_list()[1]["role"], bool(resp["result"])]
-
-# %% roles of messages
-from qianfan import QfMessages, QfRole
-
-turns = QfMessages()
-turns.append("一")
-turns.append("二", role=QfRole.Assistant)
-turns.append("三", role="user")
-turns._to_list()
 
 # %% names of roles
 from qianfan import QfRole, Role
@@ -114,62 +56,13 @@ result
 task = qianfan.ChatCompletion().batch_do([WHO, WHO], worker_num=2)
 [[each.result()["result"] for each in task], task.task_count(), task.finished_count()]
 
-# %% a batch waited for
-task = qianfan.ChatCompletion().batch_do(messages_list=[WHO] * 3, worker_num=3)
-task.wait()
-[result["result"] for result in task.results()]
-
-# %% an awaited batch
-results = await qianfan.ChatCompletion().abatch_do([WHO, WHO], worker_num=2)
-[result["result"] for result in results]
-
 # %% a batch with bodies
 task = qianfan.ChatCompletion().batch_do(body_list=[{"messages": WHO, "temperature": 0.1}, {"messages": WHO}])
 [result["result"] for result in task.results()]
 
-# %% a function call
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(
-    messages=[{"role": "user", "content": "北京天气怎么样"}], functions=[weather]
-)
-[resp["function_call"]["name"], __import__("json").loads(resp["function_call"]["arguments"])]
-
-# %% the answer to a function's result
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-chat = qianfan.ChatCompletion(model="ERNIE-3.5-8K")
-turns = qianfan.Messages()
-turns.append("北京天气怎么样")
-resp = chat.do(turns, functions=[weather])
-turns.append(resp)
-turns.append('{"weather": "晴", "degrees": 25}')
-[len(turns._to_list()), chat.do(turns, functions=[weather])["result"]]
-
-# %% no function call without need
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
-resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, functions=[weather])
-["function_call" in resp, resp["result"]]
-
 # %% JSON as the answer
 resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, response_format="json_object")
 type(__import__("json").loads(resp["result"])).__name__
-
-# %% attempts and timeout of a call
-qianfan.ChatCompletion().do(messages=WHO, retry_count=2, request_timeout=10, backoff_factor=0.1)["result"]
-
-# %% a request's id
-qianfan.ChatCompletion().do(messages=WHO, request_id="sdk-test-1")["result"]
 
 # %% old messages are cut
 long = [
@@ -182,10 +75,6 @@ qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=long, truncate_overlong
 # %% v2 by its number
 resp = qianfan.ChatCompletion(version="2", model="ernie-4.5-turbo-128k").do(messages=WHO)
 [resp["choices"][0]["message"]["content"], resp["choices"][0]["finish_reason"], resp["object"]]
-
-# %% v2's stream
-pieces = list(qianfan.ChatCompletion(version="2", model="ernie-4.5-turbo-128k").do(messages=WHO, stream=True))
-"".join(piece["choices"][0]["delta"].get("content", "") for piece in pieces if piece["choices"])
 
 # %% v2 awaited
 resp = await qianfan.ChatCompletion(version=2, model="ernie-4.5-turbo-128k").ado(messages=WHO)
@@ -206,10 +95,6 @@ resp = qianfan.ChatCompletion(version=2, model="ernie-4.5-turbo-128k").do(
 call = resp["choices"][0]["message"]["tool_calls"][0]["function"]
 [call["name"], __import__("json").loads(call["arguments"]), resp["choices"][0]["finish_reason"]]
 
-# %% v2's persona
-turns = [{"role": "system", "content": "你是一只猫"}, *WHO]
-qianfan.ChatCompletion(version=2, model="ernie-4.5-turbo-128k").do(messages=turns)["choices"][0]["message"]["content"]
-
 # %% the client like OpenAI's
 client = qianfan.Qianfan()
 resp = client.chat.completions.create(model="ernie-4.5-turbo-128k", messages=WHO)
@@ -218,9 +103,6 @@ resp.choices[0].message.content
 # %% the client's stream
 pieces = qianfan.Qianfan().chat.completions.create(model="ernie-4.5-turbo-128k", messages=WHO, stream=True)
 "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-
-# %% names of models
-[type(qianfan.ChatCompletion.models()).__name__, type(qianfan.Embedding.models()).__name__]
 
 # %% what is known of a model
 info = qianfan.ChatCompletion().get_model_info("ERNIE-3.5-8K")

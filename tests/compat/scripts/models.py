@@ -3,9 +3,6 @@ import qianfan
 # %% a completion
 qianfan.Completion().do(prompt="你是谁")["result"]
 
-# %% a completion's stream
-"".join(piece["result"] for piece in qianfan.Completion().do(prompt="你是谁", stream=True))
-
 # %% an awaited completion
 resp = await qianfan.Completion(model="ERNIE-Speed-8K").ado("你是谁")
 [resp["result"], resp["object"]]
@@ -14,31 +11,13 @@ resp = await qianfan.Completion(model="ERNIE-Speed-8K").ado("你是谁")
 task = qianfan.Completion().batch_do(prompt_list=["你是谁", "你是谁"], worker_num=2)
 [result["result"] for result in task.results()]
 
-# %% a batch of completions by position
-[each.result()["result"] for each in qianfan.Completion().batch_do(["你是谁"])]
-
-# %% a completion of a model of its own
-qianfan.Completion(model="SQLCoder-7B").do(prompt="select", temperature=0.1)["object"]
-
 # %% an embedding
 resp = qianfan.Embedding().do(texts=["世界", "山"])
 [[row["index"] for row in resp["data"]], len(resp["data"][0]["embedding"]), resp["data"][1]["object"], resp["object"]]
 
-# %% an embedding by another model
-resp = qianfan.Embedding(model="bge-large-zh").do(texts=["世界"])
-[len(resp["data"]), len(resp["data"][0]["embedding"])]
-
-# %% an awaited embedding
-resp = await qianfan.Embedding().ado(["世界"], model="Embedding-V1")
-len(resp.body["data"])
-
 # %% a batch of embeddings
 task = qianfan.Embedding().batch_do(texts_list=[["一", "二"], ["三"]], worker_num=2)
 [len(result["data"]) for result in task.results()]
-
-# %% the same text has the same vector
-first, second = (qianfan.Embedding().do(texts=["世界"])["data"][0]["embedding"] for _ in range(2))
-first == second
 
 # %% a reranking
 resp = qianfan.Reranker().do("北京天气", ["北京今天晴", "上海有雨", "猫"])
@@ -48,15 +27,8 @@ resp = qianfan.Reranker().do("北京天气", ["北京今天晴", "上海有雨",
 resp = qianfan.Reranker(model="bce-reranker-base_v1").do(query="北京天气", documents=["猫", "北京今天晴"], top_n=1)
 [row["document"] for row in resp["results"]]
 
-# %% an awaited reranking
-resp = await qianfan.Reranker().ado("北京天气", ["猫", "北京今天晴"])
-len(resp["results"])
-
 # %% tokens counted here
 [qianfan.Tokenizer.count_tokens(text) for text in ("hello", "世界最高的山", "hello, 世界 2024!", "")]
-
-# %% tokens counted by an instance
-qianfan.Tokenizer().count_tokens("你好 world", mode="local")
 
 # %% tokens counted by the platform
 qianfan.Tokenizer.count_tokens("你好 world", mode="remote", model="ernie-3.5-8k")
@@ -73,18 +45,6 @@ result
 # %% a picture
 resp = qianfan.Text2Image().do(prompt="猫", with_decode="base64")
 [resp["body"]["data"][0]["image"][:4].hex(), len(resp["data"])]
-
-# %% a picture as base64
-resp = qianfan.Text2Image().do(prompt="猫")
-[len(resp["data"]), resp["data"][0]["object"], resp["data"][0]["index"], len(resp["data"][0]["b64_image"]) > 100]
-
-# %% several pictures
-resp = qianfan.Text2Image(model="Stable-Diffusion-XL").do(prompt="猫", n=2, size="768x768", with_decode="base64")
-len(resp["body"]["data"])
-
-# %% an awaited picture
-resp = await qianfan.Text2Image().ado(prompt="猫", with_decode="base64")
-resp["body"]["data"][0]["image"][:4].hex()
 
 # %% what a picture shows
 image = qianfan.Text2Image().do(prompt="猫")["data"][0]["b64_image"]

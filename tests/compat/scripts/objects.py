@@ -12,29 +12,6 @@ from qianfan.trainer.consts import ServiceType
 resp = Service(model="ERNIE-Speed-8K", service_type=ServiceType.Chat).exec({"messages": WHO})
 resp["result"]
 
-# %% a service as a chat
-from qianfan.model import Service
-from qianfan.trainer.consts import ServiceType
-service = Service(model="ERNIE-Speed-8K", service_type=ServiceType.Chat)
-service.get_res().do(messages=WHO)["result"]
-
-# %% a service answers a dataset
-from qianfan.model import Service
-from qianfan.trainer.consts import ServiceType
-asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"], reference_column="response")
-rows = Service(model="ERNIE-Speed-8K", service_type=ServiceType.Chat).batch_inference(asked)
-[row["llm_output"] for row in rows.list()]
-
-# %% a model is an object
-from qianfan.model import Model
-model = Model(set_id="am-none", id="amv-none", name="名")
-[model.set_id, model.id, model.name]
-
-# %% answers by a model with options
-asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"], reference_column="response")
-rows = asked.test_using_llm(service_model="ERNIE-Speed-8K", system_prompt="你是一只猫", temperature=0.1)
-[sorted(rows.list(0)), rows.list(0)["expected_output"]]
-
 # %% answers to conversations
 turns = Dataset.create_from_pyobj([{"prompt": "你是谁", "answer": "一", "_group": 0}, {"prompt": "你好", "answer": "二", "_group": 1}], input_columns=["prompt"], reference_column="answer")
 rows = turns.test_using_llm(service_model="ERNIE-Speed-8K", is_chat_service=True)
@@ -46,24 +23,6 @@ asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"])
 rows = asked.test_using_llm(service_model="ERNIE-Speed-8K", prompt_template=Prompt(template="请问{prompt}"))
 rows.list(0)["input_prompt"] if "input_prompt" in rows.list(0) else rows.list(0)
 
-# %% an evaluation of answers that exist
-from qianfan.evaluation import EvaluationManager
-from qianfan.evaluation.evaluator import LocalEvaluator
-class Same(LocalEvaluator):
-    def evaluate(self, input, reference, output):
-        return {"same": int(output == reference)}
-answered = Dataset.create_from_pyobj([{"q": "一", "r": "二", "o": "二"}], reference_column="r", eval_input_column="q", eval_llm_output_column="o")
-result = EvaluationManager(local_evaluators=[Same()]).eval_only(answered)
-[row["same"] for row in result.result_dataset.list()]
-
-# %% an evaluation without evaluators
-from qianfan.evaluation import EvaluationManager
-try:
-    EvaluationManager()
-except ValueError:
-    result = "refused"
-result
-
 # %% evaluators of the platform
 from qianfan.evaluation.evaluator import QianfanRefereeEvaluator, QianfanRuleEvaluator
 referee = QianfanRefereeEvaluator(app_id=1)
@@ -73,18 +32,6 @@ rule = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
 # %% people's dimensions
 from qianfan.evaluation.evaluator import QianfanManualEvaluator
 len(QianfanManualEvaluator().evaluation_dimensions)
-
-# %% a judge of one's own
-from qianfan.evaluation.local_evaluator import LocalJudgeEvaluator
-judge = LocalJudgeEvaluator(model=qianfan.ChatCompletion(model="ERNIE-Speed-8K"), metric_name="judged")
-sorted(judge.evaluate("一", "二", "三"))[:1] != []
-
-# %% a trainer's parts
-import os
-from qianfan.trainer import LLMFinetune
-from qianfan.trainer.configs import TrainConfig
-trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"]), TrainConfig(epoch=1, peft_type="LoRA"))
-[[type(action).__name__ for action in trainer.ppls[0]], trainer.status]
 
 # %% how a pipeline holds its actions
 import os
@@ -126,57 +73,24 @@ class Add(BaseAction):
 pipeline = Pipeline([Add(), Add()])
 [pipeline.exec(input={"n": 1}), len(pipeline)]
 
-# %% a function that is called
-from qianfan import Function
-weather = {"name": "get_weather", "description": "查询一个城市的天气", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
-bool(Function().do(messages=[{"role": "user", "content": "北京天气怎么样"}], functions=[weather]).body)
-
-# %% prompts of the platform that are preset
-from qianfan.resources.console.prompt import Prompt as Api
-from qianfan.consts import PromptType
-rows = Api.list(type=PromptType.Preset, page_size=1)["result"]["items"]
-len(rows) <= 1
-
-# %% services of v2
-from qianfan.resources import Service
-rows = Service.V2.service_list(max_keys=1)["result"]
-sorted(rows)
-
 # %% preset services
 from qianfan.resources import Service
 rows = Service.V2.describe_preset_services()["result"]
 [type(rows).__name__, len(rows["serviceList"]) > 3 if "serviceList" in rows else sorted(rows)]
-
-# %% a token for a bearer
-from qianfan.resources import IAM
-token = IAM.create_bearer_token(100)
-[token["token"].startswith("bce-v3/"), token.code] if "token" in token.body else sorted(token.body)
 
 # %% a reply of the management
 from qianfan.resources import Model
 resp = Model.preset_list(page_size=1)
 [resp.code, sorted(resp.body), resp["result"] == resp.body["result"], type(resp).__name__ != ""]
 
-# %% the type of a reply
-from qianfan import QfResponse
-resp = qianfan.ChatCompletion().do(messages=WHO)
-[isinstance(resp, QfResponse), isinstance(resp, qianfan.Response)]
-
 # %% models of a kind
 [{"ERNIE-4.0-8K"} <= qianfan.ChatCompletion().models(), "Embedding-V1" in qianfan.Embedding().models()]
-
-# %% chats at the same time
-import asyncio
-async def ask():
-    chat = qianfan.ChatCompletion()
-    return await asyncio.gather(*(chat.ado(messages=WHO) for _ in range(3)))
-[resp["result"] for resp in await ask()]
 
 # %% a batch with an error
 task = qianfan.ChatCompletion().batch_do([WHO, [{"role": "assistant", "content": "x"}]], worker_num=1)
 [isinstance(result, Exception) for result in task.results()]
 
-# %% a limit of requests
-chat = qianfan.ChatCompletion(query_per_second=50)
-chat.do(messages=WHO)["result"]
-
+# %% a function that is called
+from qianfan import Function
+weather = {"name": "get_weather", "description": "查询一个城市的天气", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
+bool(Function().do(messages=[{"role": "user", "content": "北京天气怎么样"}], functions=[weather]).body)

@@ -61,35 +61,11 @@ except QianfanError:
     result = "refused"
 result
 
-# %% offline batches are listed
-sorted(Data.list_offline_batch_inference_task(max_keys=1)["result"])
-
 # %% a training's configuration
 from qianfan.trainer.configs import TrainConfig
 
 config = TrainConfig(epoch=1, learning_rate=0.0003, max_seq_len=4096, peft_type="LoRA", logging_steps=1)
 [config.epoch, config.learning_rate, config.max_seq_len, config.peft_type, config.logging_steps]
-
-# %% kinds of parameter-efficient training
-from qianfan.trainer.consts import PeftType
-
-[PeftType.LoRA.value, PeftType.ALL.value]
-
-# %% events of a training
-from qianfan.trainer.event import Event, EventHandler
-
-
-class Handler(EventHandler):
-    def dispatch(self, event: Event) -> None:
-        pass
-
-
-isinstance(Handler(), EventHandler)
-
-# %% states of actions
-from qianfan.trainer.consts import ActionState
-
-sorted(state.name for state in ActionState)[:3]
 
 # %% a deployment's configuration
 from qianfan.model import DeployConfig

@@ -4,10 +4,6 @@ from qianfan.errors import QianfanError
 # %% a prompt is rendered
 Prompt(template="本文的主题是{topic}，字数{count}").render(topic="猫", count="30")
 
-# %% the variables of a prompt
-prompt = Prompt(template="写{one}和{two}")
-[prompt.variables, prompt.identifier, prompt.template]
-
 # %% other brackets
 [Prompt(template="{one} ((two)) "
                  "[three]", identifier=identifier).variables for identifier in ("{}", "(())", "[]")]
@@ -43,16 +39,6 @@ from qianfan.resources.console.prompt import Prompt as Api
 made = Api.create(name="对照", template="写{what}", identifier="{}")["result"]["templatePK"]
 shown = Api.info(made, what="诗")["result"]
 [shown["templateContent"], shown["content"], shown["templateName"], Api.delete(made)["result"]]
-
-# %% prompts of the platform
-from qianfan.resources.console.prompt import Prompt as Api
-
-listed = Api.list(page_size=2)["result"]
-[
-    len(listed["items"]) <= 2,
-    isinstance(listed["total"], int),
-    "labels" in listed["items"][0] if listed["items"] else True,
-]
 
 # %% labels of prompts
 from qianfan.resources.console.prompt import Prompt as Api

@@ -21,9 +21,6 @@ rows = Dataset.create_from_pyobj({"a": [1, 2], "b": ["x", "y"]})
 # %% a row by its number
 [table()[1], table().list(2), table().list([0, 3]), table().list(slice(1, 2))]
 
-# %% rows are iterated
-[row["prompt"] for row in table()]
-
 # %% a jsonl file
 Dataset.load(data_file="a.jsonl").list()
 
@@ -71,21 +68,11 @@ table().filter(lambda row: row["prompt"] != "问1").list()
 rows = table().delete(0)
 [rows.row_number(), rows[0]]
 
-# %% a row is appended
-rows = table().append({"prompt": "末", "response": "尾"})
-[rows.row_number(), rows[-1] if False else rows.list(4)]
-
-# %% rows are appended
-table().append([{"prompt": "末", "response": "尾"}, {"prompt": "终", "response": "了"}]).row_number()
-
 # %% a row is inserted
 table().insert({"prompt": "首", "response": "始"}, 0).list(0)
 
 # %% a slice
 table().take_slice(1, 3).list()
-
-# %% a sample
-table().sample(2).row_number()
 
 # %% shuffled rows
 sorted(row["prompt"] for row in table().shuffle())
@@ -94,18 +81,8 @@ sorted(row["prompt"] for row in table().shuffle())
 rows = table().col_append({"n": [1, 2, 3, 4]})
 [rows.col_names(), rows.col_list("n")]
 
-# %% a column is deleted
-table().col_delete("response").col_names()
-
 # %% columns are renamed
 table().col_renames(["q", "a"]).list(0)
-
-# %% columns are selected
-table().select_columns(["response"]).list(1)
-
-# %% a column is mapped and filtered
-rows = table().col_map(lambda column: column)
-rows.row_number()
 
 # %% columns as lists
 [table().col_list(), table().to_pydict(), table().to_pylist()]
@@ -123,23 +100,7 @@ rows = table().add_default_group_column()
 rows = table().add_default_group_column().delete_group_column()
 rows.col_names()
 
-# %% tables of several datasets
-Dataset.create_from_datasets([table(), table()]).row_number()
-
-# %% the data of input and reference
-rows = Dataset.create_from_pyobj({"q": ["一"], "a": ["二"]}, input_columns=["q"], reference_column="a")
-[rows.get_input_data, rows.get_reference_data]
-
 # %% a schema
 from qianfan.dataset.schema import QianfanNonSortedConversation
 
 QianfanNonSortedConversation().validate(table().col_renames(["prompt", "other"]))
-
-# %% answers of a model
-from qianfan.model import Service
-
-asked = Dataset.create_from_pyobj([{"prompt": "你是谁"}], input_columns=["prompt"]).test_using_llm(
-    service_model="ERNIE-Speed-8K"
-)
-row = asked.list(0)
-[sorted(row), row["llm_output"], row["input_prompt"] if "input_prompt" in row else row.get("prompt")]
