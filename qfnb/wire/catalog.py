@@ -370,14 +370,6 @@ def _parse_prices(row: dict[str, str]) -> ModelPrices | None:
     )
 
 
-TIER_UNIT_TOKENS = 1024
-"""Bounds of price tiers count thousands of tokens; one of `MIN_PLAIN_BOUND` or more counts
-tokens.
-"""
-
-MIN_PLAIN_BOUND = 4096
-
-
 def _to_count(value: Any) -> int | None:
     """Return a whole number above 0 from a number or its text, None for anything else."""
     if isinstance(value, str) and re.fullmatch(
@@ -527,67 +519,24 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
 def _merge_prices(listed: ModelPrices | None, served: ModelPrices | None) -> ModelPrices | None:
     if listed is None or served is None:
         return served or listed
-    columns = {name: getattr(served, name) for name in ("input", "output")}
-    agreeing = [
-        name
-        for name, steps in columns.items()
-        if {step.price for step in steps} <= {step.price for step in getattr(listed, name)}
-    ]
-    return replace(
-        listed, **{name: steps for name, steps in columns.items() if name not in agreeing}
-    )
+    if served.input[0].price not in {step.price for step in listed.input}:
+        listed = replace(listed, input=served.input)
+    if served.output[0].price not in {step.price for step in listed.output}:
+        listed = replace(listed, output=served.output)
+    return listed
 
 
 def read_pricing(pricing: Any) -> ModelPrices | None:
-    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both can be read and
-    are above 0.
+    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both are numbers above
+    0: the keys of tiers are not documented.
     """
     if not isinstance(pricing, dict):
         return None
-    columns = [_read_steps(pricing.get(name)) for name in ("prompt", "completion")]
-    if all(columns):
-        return ModelPrices(input=columns[0], output=columns[1])
-    return None
-
-
-def _read_steps(value: Any) -> tuple[PriceStep, ...]:
-    """Return one price or an array of tiers, () unless every part can be read."""
-    if not isinstance(value, list):
-        price = _to_price(value)
-        if price is None:
-            return ()
-        return (PriceStep(price),)
-    steps = [step for tier in value if (step := _read_tier(tier))]
-    unbounded = [step for step in steps if step.max_input is None]
-    if len(steps) == len(value) and len(unbounded) <= 1:
-        return tuple(steps)
-    return ()
-
-
-def _read_tier(tier: Any) -> PriceStep | None:
-    """Return one tier: a price, under a key that says so, and a bound in thousands of tokens, null
-    for none, under any other.
-
-    None where that leaves a doubt.
-    """
-    if not isinstance(tier, dict):
+    price_in = _to_price(pricing.get("prompt"))
+    price_out = _to_price(pricing.get("completion"))
+    if price_in is None or price_out is None:
         return None
-    prices = [_to_price(value) for key, value in tier.items() if "price" in key.lower()]
-    bounds = [_to_bound(value) for key, value in tier.items() if "price" not in key.lower()]
-    bounds = [bound for bound in bounds if bound]
-    if len(prices) != 1 or prices[0] is None or len(bounds) > 1:
-        return None
-    return PriceStep(prices[0], bounds[0] if bounds else None)
-
-
-def _to_bound(value: Any) -> int | None:
-    """Return tokens from thousands of them, as 32, "32" or "32k"; numbers of `MIN_PLAIN_BOUND` or
-    more are tokens.
-    """
-    count = _to_count(value.strip().lower().removesuffix("k") if isinstance(value, str) else value)
-    if count and count < MIN_PLAIN_BOUND:
-        return count * TIER_UNIT_TOKENS
-    return count
+    return ModelPrices((PriceStep(price_in),), (PriceStep(price_out),))
 
 
 def _to_price(value: Any) -> float | None:

@@ -121,68 +121,6 @@ class BatchInference:
     @operation(wire.CREATE_INFERENCE)
     def create(
         name: str,
-        input_uri: str | None = None,
-        output_uri: str | None = None,
-        *,
-        endpoint: str | None = None,
-        model_id: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        description: str | None = None,
-        completion_window: str | None = None,
-        afs_config: Mapping[str, Any] | None = None,
-    ) -> Fields:
-        """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
-
-        Args:
-            name: name of the task.
-            input_uri: `bos:/bucket/dir/`, with lines {"id", "query"}.
-            output_uri: `bos:/bucket/dir/`; the answers are put into a new folder of it.
-            endpoint: the full address of a chat service, or
-            model_id: a version of your own, `amv-...`.
-            parameters: options of every request, e.g. temperature.
-            description: description of the task.
-            completion_window: e.g. "24h".
-            afs_config: files in AFS, in place of a bucket's.
-        """
-        return {
-            "input_bos_uri": input_uri,
-            "output_bos_uri": output_uri,
-            "inference_params": parameters or {},
-        }
-
-    @operation(wire.INFERENCE_INFO)
-    def info(task_id: str) -> None:
-        """Return a task; `progress` counts answered records; the platform names no total."""
-
-    @operation(wire.STOP_INFERENCE)
-    def stop(task_id: str) -> None:
-        """Stop a task."""
-
-    @operation(wire.LIST_INFERENCES)
-    def list(
-        *,
-        states: Sequence[str] = (),
-        marker: str | None = None,
-        max_keys: int | None = None,
-        page_reverse: bool | None = None,
-    ) -> Fields:
-        """Return the tasks in these states (Running, Done, Stopped, Failed), or all.
-
-        Args:
-            states: some of Running, Done, Stopped and Failed; default: all.
-            marker: the last id of the page before.
-            max_keys: rows of a page.
-            page_reverse: return the page before the marker instead.
-        """
-        return {"run_status": states}
-
-
-class OfflineBatchTasks:
-    """The calls of `BatchInference` under the official SDK's names; `Data` inherits them."""
-
-    @staticmethod
-    def create_offline_batch_inference_task(
-        name: str,
         input_bos_uri: str | None = None,
         output_bos_uri: str | None = None,
         model_id: str | None = None,
@@ -191,8 +129,7 @@ class OfflineBatchTasks:
         description: str | None = None,
         afs_config: Mapping[str, Any] | None = None,
         completion_window: str | None = None,
-        **options: Any,
-    ) -> Response[wire.InferenceRef]:
+    ) -> Fields:
         """Start a task over the `*.jsonl` objects of a folder; returns its `taskId`.
 
         Args:
@@ -205,32 +142,24 @@ class OfflineBatchTasks:
             description: description of the task.
             afs_config: files in AFS, in place of a bucket's.
             completion_window: e.g. "24h".
-            **options: of every operation.
         """
-        return BatchInference.create(
-            name,
-            input_bos_uri,
-            output_bos_uri,
-            endpoint=endpoint,
-            model_id=model_id,
-            parameters=inference_params,
-            description=description,
-            completion_window=completion_window,
-            afs_config=afs_config,
-            **options,
-        )
+        return {"inference_params": inference_params or {}}
 
-    get_offline_batch_inference_task = BatchInference.info
-    stop_offline_batch_inference_task = BatchInference.stop
+    @operation(wire.INFERENCE_INFO)
+    def info(task_id: str) -> None:
+        """Return a task; `progress` counts answered records; the platform names no total."""
 
-    @staticmethod
-    def list_offline_batch_inference_task(
+    @operation(wire.STOP_INFERENCE)
+    def stop(task_id: str) -> None:
+        """Stop a task."""
+
+    @operation(wire.LIST_INFERENCES)
+    def list(
         marker: str | None = None,
         max_keys: int | None = None,
         page_reverse: bool | None = None,
         run_status: str | Sequence[str] | None = None,
-        **options: Any,
-    ) -> Response[wire.InferenceList]:
+    ) -> Fields:
         """Return the tasks in these states, or all.
 
         Args:
@@ -238,9 +167,5 @@ class OfflineBatchTasks:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
             run_status: some of Running, Done, Stopped and Failed; default: all.
-            **options: of every operation.
         """
-        states = [run_status] if isinstance(run_status, str) else run_status or ()
-        return BatchInference.list(
-            states=states, marker=marker, max_keys=max_keys, page_reverse=page_reverse, **options
-        )
+        return {"run_status": [run_status] if isinstance(run_status, str) else run_status or []}

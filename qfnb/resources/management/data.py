@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data as wire
 from ..validation import validate_choice, validate_range
-from .batches import OfflineBatchTasks
+from .batches import BatchInference
 from .operation import Fields, Id, operation
 
 
@@ -314,7 +314,7 @@ def _validate_folder(storage_type: str, path: str | None) -> str | None:
     return f"{path}/"
 
 
-class Data(Cleaning, Entities, OfflineBatchTasks):
+class Data(Cleaning, Entities):
     """Create, import, release, export and list datasets; clean and augment them; list and annotate
     their rows.
 
@@ -324,6 +324,10 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
 
     V2 = DataV2
     list_datasets = DataV2.get_dataset_list
+    create_offline_batch_inference_task = BatchInference.create
+    get_offline_batch_inference_task = BatchInference.info
+    stop_offline_batch_inference_task = BatchInference.stop
+    list_offline_batch_inference_task = BatchInference.list
 
     @operation(wire.CREATE)
     def create_bare_dataset(

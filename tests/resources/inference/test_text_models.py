@@ -158,15 +158,16 @@ def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
     assert "你是谁" not in last.to_string()
 
 
-def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog):
+def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog, tmp_path):
     usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
     body = {"id": "x", "choices": [{"message": {"content": "好"}}], "usage": usage}
     scripted([http_answer(json.dumps(body).encode())])
-    config.get_config().prices = '{"x": {"input": "cheap once"}}'
+    (tmp_path / "own.csv").write_text("model,input\nx,cheap once\n")
+    config.get_config().prices = str(tmp_path / "own.csv")
     reply = ChatCompletion(model="glm-5.2").do("x")
     assert (reply.text, reply.cost) == ("好", None)
     assert (
-        "the cost is not known: QIANFAN_PRICES, model 'x': 'cheap once' is not a number"
+        "the cost is not known: price file own.csv, model 'x': 'cheap once' is not a number"
         in caplog.text
     )
     with pytest.raises(errors.InvalidArgumentError, match="cheap once"):
