@@ -9,7 +9,7 @@ import csv
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Annotated, Any, Literal, cast
@@ -138,7 +138,6 @@ def built_in_models() -> tuple[CatalogModel, ...]:
 
 
 _current_models: tuple[CatalogModel, ...] | None = None
-_on_change: list[Callable[[], object]] = []
 
 
 def load_models() -> tuple[CatalogModel, ...]:
@@ -154,13 +153,6 @@ def use_models(models: tuple[CatalogModel, ...] | None) -> None:
     """
     global _current_models
     _current_models = models
-    for forget in _on_change:
-        forget()
-
-
-def call_on_change(forget: Callable[[], object]) -> None:
-    """Call a function whenever the catalogue is replaced, to forget what was computed from it."""
-    _on_change.append(forget)
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
@@ -395,9 +387,8 @@ Words = Annotated[
 
 
 class Architecture(Record):
-    """What a model reads and writes, as in "text+image->text"."""
+    """What a model reads and writes."""
 
-    modality: Text = ""
     input_modalities: Words = ()
     output_modalities: Words = ()
 
@@ -473,10 +464,9 @@ def merge_models(
 
 
 def _new_model(row: AvailableModel, source: str) -> CatalogModel:
-    outputs = row.architecture.output_modalities or row.architecture.modality.partition("->")[
-        2
-    ].split("+")
-    kind = _KINDS.get(row.type.lower(), row.type) or ("chat" if "text" in outputs else "")
+    kind = _KINDS.get(row.type.lower(), row.type) or (
+        "chat" if "text" in row.architecture.output_modalities else ""
+    )
     return CatalogModel(
         row.id.strip(), row.id.strip(), cast("ModelKind", kind), sources={"": source}
     )
@@ -495,18 +485,13 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
         for name, value in lengths.items()
         if value and value < (getattr(model, name) or value + 1)
     }
-    inputs, _, outputs = row.architecture.modality.partition("->")
     modalities = {
-        "modality_in": row.architecture.input_modalities
-        or tuple(filter(None, inputs.strip().split("+"))),
-        "modality_out": row.architecture.output_modalities
-        or tuple(filter(None, outputs.strip().split("+"))),
+        "modality_in": row.architecture.input_modalities,
+        "modality_out": row.architecture.output_modalities,
     }
-    changes |= {
-        name: value
-        for name, value in modalities.items()
-        if value and set(value) != set(getattr(model, name))
-    }
+    for name, words in modalities.items():
+        if words and set(words) != set(getattr(model, name)):
+            changes[name] = words
     if row.owned_by and not model.owner:
         changes["owner"] = row.owned_by
     if not model.is_living:

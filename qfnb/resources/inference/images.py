@@ -249,10 +249,7 @@ class ImageModel(InferenceModel[ImageResponse]):
     def validate(
         self, item: Any, options: JsonObject, choice: ModelChoice, /
     ) -> tuple[Any, JsonObject]:
-        """Return an input and valid options; what only some models allow is left to the platform.
-
-        What the page of a model does not allow is said; the sandbox says it itself.
-        """
+        """Return an input and valid options; what only some models allow is the platform's."""
         prompt = item[0] if isinstance(item, tuple) else item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError(tr("prompt is empty: describe the image"))
@@ -270,9 +267,8 @@ class ImageModel(InferenceModel[ImageResponse]):
             raise InvalidArgumentError(
                 tr("with_decode={with_decode!r}: must be 'base64' or None", with_decode=with_decode)
             )
-        if choice.version != 1 and self.platform_info().name != "sandbox":
-            for text in wire.image_warnings(self.model_id(choice), prompt, valid_options):
-                warn_once(text)
+        if text := wire.warn_of_size(self.model_id(choice), size):
+            warn_once(text)
         return item, valid_options
 
     def model_id(self, choice: ModelChoice) -> str:

@@ -6,7 +6,6 @@ On the platform the calls of `Charge` cost money; those that create are never re
 automatically.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +15,7 @@ from ...errors import InvalidArgumentError
 from ...wire import service as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive
-from .operation import Fields, Id, operation
-
-log = logging.getLogger("qfnb")
+from .operation import Fields, Id, operation, record_operation
 
 
 class Service:
@@ -72,9 +69,9 @@ class Service:
             validate_choice("api_type_filter", kind, wire.TYPES)
         return {"api_typefilter": api_type_filter}
 
-    @operation(wire.APPS)
-    def app_list() -> None:
-        """Return the user's applications; the repr of `.data` hides their secrets."""
+    app_list = record_operation(
+        wire.APPS, "Return the user's applications; the repr of `.data` hides their secrets."
+    )
 
     class V2:
         """Deploy, describe and change services. Source: API pages of /v2/service."""
@@ -127,18 +124,8 @@ class Service:
                 "billing": billing or default_billing,
             }
 
-        @operation(wire.FIND)
-        def service_list(
-            marker: str | None = None,
-            max_keys: int | None = None,
-            page_reverse: bool | None = None,
-            name: str | None = None,
-            service_type: Sequence[str] | None = None,
-            run_status: Sequence[str] | None = None,
-            creator: Sequence[str] | None = None,
-            charge_type: str | None = None,
-            pay_type: str | None = None,
-        ) -> None:
+        service_list = record_operation(
+            wire.FIND,
             """Return a page of your own services, those that match every filter, newest first.
 
             Args:
@@ -151,13 +138,15 @@ class Service:
                 creator: creators; default: all.
                 charge_type: ComputingUnit or Tokens.
                 pay_type: Prepay or Postpay.
-            """
+            """,
+        )
 
-        @operation(wire.DESCRIBE)
-        def service_detail(service_id: Id) -> None:
+        service_detail = record_operation(
+            wire.DESCRIBE,
             """Return a service's state and address; `run_status` ends as Serving, Failed or
             Stopped.
-            """
+            """,
+        )
 
         @operation(wire.METRIC)
         def service_metric(
@@ -190,23 +179,19 @@ class Service:
                 "app_id": _to_list(app_id),
             }
 
-        @operation(wire.MODIFY)
-        def modify_service(service_id: Id, model_set_id: Id, model_id: Id) -> None:
+        modify_service = record_operation(
+            wire.MODIFY,
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:
                 service_id: `svco-...`.
                 model_set_id: the model, `am-...`.
                 model_id: the version, `amv-...`.
-            """
+            """,
+        )
 
-        @operation(wire.PRESETS)
-        def describe_preset_services(
-            service_ids: Sequence[str] | None = None,
-            service_type: Sequence[str] | None = None,
-            charge_type: Sequence[str] | None = None,
-            charge_status: Sequence[str] | None = None,
-        ) -> None:
+        describe_preset_services = record_operation(
+            wire.PRESETS,
             """Return the platform's own services, those that match every filter.
 
             Args:
@@ -214,7 +199,8 @@ class Service:
                 service_type: types; default: all.
                 charge_type: some of TPM, Tokens, Calls and Free; default: all.
                 charge_status: some of NotOpen, Opened, Stopped and Free; default: all.
-            """
+            """,
+        )
 
         preset_services = describe_preset_services
 
@@ -264,35 +250,27 @@ class Charge:
 
         Args:
             model: its v2 name.
-            payment_type: Prepaid or Postpaid; another one is not sent, which a warning says.
+            payment_type: Prepaid or Postpaid; default: both.
             instance_id: only this quota.
             status: Creating, Running or Stopped.
         """
-        if payment_type not in {None, wire.PREPAID, wire.POSTPAID}:
-            log.warning(
-                tr(
-                    "payment_type={value!r} is not sent: it is Prepaid or Postpaid, or None for "
-                    "both",
-                    value=payment_type,
-                )
-            )
-            payment_type = None
+        if payment_type is not None:
+            validate_choice("payment_type", payment_type, (wire.PREPAID, wire.POSTPAID))
         return {"payment_timing": payment_type}
 
-    @operation(wire.RELEASE_TPM)
-    def stop_tpm_credit_charging(model: str, instance_id: str) -> None:
-        """Release a quota."""
+    stop_tpm_credit_charging = record_operation(wire.RELEASE_TPM, "Release a quota.")
 
     @operation(wire.RESIZE_TPM)
     def resize_tpm_resource(instance_id: str, count: int | None) -> Fields:
         """Change the number of units of a quota."""
         return {"count": None if count is None else validate_positive("count", count)}
 
-    @operation(wire.AUTO_RELEASE_TPM)
-    def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> None:
+    auto_release_tpm_resource = record_operation(
+        wire.AUTO_RELEASE_TPM,
         """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None
         unsets it.
-        """
+        """,
+    )
 
     @operation(wire.BUY_UNIT)
     def purchase_service_resource(
@@ -310,19 +288,20 @@ class Charge:
         """
         return {"replicas_count": validate_positive("replicas", replicas)}
 
-    @operation(wire.FIND_UNITS)
-    def get_service_resource_list(service_id: Id, payment_timing: str | None = None) -> None:
+    get_service_resource_list = record_operation(
+        wire.FIND_UNITS,
         """Return the compute units that a service runs on; `payment_timing` is Prepaid or
         Postpaid.
-        """
+        """,
+    )
 
-    @operation(wire.DESCRIBE_UNIT)
-    def get_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
-        """Return one compute unit of a service."""
+    get_service_resource_instance_info = record_operation(
+        wire.DESCRIBE_UNIT, "Return one compute unit of a service."
+    )
 
-    @operation(wire.RELEASE_UNIT)
-    def release_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
-        """Release a compute unit; a service without any stops."""
+    release_service_resource_instance_info = record_operation(
+        wire.RELEASE_UNIT, "Release a compute unit; a service without any stops."
+    )
 
     @operation(wire.AUTO_RENEW)
     def create_auto_renew_rules(
