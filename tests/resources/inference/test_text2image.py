@@ -148,12 +148,11 @@ def test_an_edit_sends_what_the_page_says(scripted):
     )
 
 
-@pytest.mark.parametrize("count", [5, 99])
-def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count):
+def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted):
     server = scripted([answer()])
     with pytest.raises(
         errors.InvalidArgumentError,
-        match=rf"n={count}: one call of qwen-image draws 1.*4 at most.*batch_do",
+        match=r"n=5: one call of qwen-image draws 1.*4 at most.*batch_do",
     ):
-        Text2Image().do("猫", n=count)
+        Text2Image().do("猫", n=5)
     assert not server.requests
