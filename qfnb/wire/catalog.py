@@ -307,14 +307,9 @@ def _index_names(models: tuple[CatalogModel, ...]) -> _NameIndex:
         lambda row: (row.name,),
     ):
         for row in reversed(models):
-            index.update(
-                {
-                    (kind, name.lower()): row
-                    for name in read_names(row)
-                    if name
-                    for kind in (row.kind, None)
-                }
-            )
+            for name in filter(None, read_names(row)):
+                index[row.kind, name.lower()] = row
+                index[None, name.lower()] = row
     return index
 
 
@@ -345,7 +340,7 @@ def _parse_model(row: dict[str, str]) -> CatalogModel:
     values |= {name: _FLAG_WORDS.get(row[key]) for key, name in _FLAGS.items()}
     sources = {"": SOURCES[row["source"]]}
     sources |= {"prices": SOURCES[row["price_source"]]} if row["price_source"] else {}
-    sources |= {name: SOURCES["guess"] for name in row["guesses"].split("|") if name}
+    sources |= dict.fromkeys(filter(None, row["guesses"].split("|")), SOURCES["guess"])
     return CatalogModel(**values, prices=_parse_prices(row), sources=sources)
 
 
@@ -480,11 +475,10 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
         "max_input": row.max_input_tokens,
         "max_output": output or (row.max_tokens if model.thinking in {"no", ""} else None),
     }
-    changes: JsonObject = {
-        name: value
-        for name, value in lengths.items()
-        if value and value < (getattr(model, name) or value + 1)
-    }
+    changes: JsonObject = {}
+    for name, value in lengths.items():
+        if value and value < (getattr(model, name) or value + 1):
+            changes[name] = value
     modalities = {
         "modality_in": row.architecture.input_modalities,
         "modality_out": row.architecture.output_modalities,

@@ -282,8 +282,13 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
     """Return the images of all replies in the first one; calls that failed are an error only if all
     did.
     """
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    replies = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    errors: list[BaseException] = []
+    replies: list[ImageResponse] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            errors.append(outcome)
+        else:
+            replies.append(outcome)
     if not replies or any(not isinstance(error, QianfanError) for error in errors):
         raise errors[0]
     if errors:

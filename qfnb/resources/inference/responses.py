@@ -95,11 +95,12 @@ class ResponseReply(Reply[wire.ResponseObject]):
         """The function calls that the model asks for; `output_of` makes the item that answers
         one.
         """
-        calls = [item for item in self.data.output if item.type == "function_call"]
-        return [
-            ToolCall(call.name or "", parse_arguments(call.arguments), call.call_id or "")
-            for call in calls
-        ]
+        calls = []
+        for item in self.data.output:
+            if item.type == "function_call":
+                arguments = parse_arguments(item.arguments)
+                calls.append(ToolCall(item.name or "", arguments, item.call_id or ""))
+        return calls
 
     @cached_property
     def usage(self) -> Usage:
