@@ -353,9 +353,7 @@ class Settings(BaseModel):
         return address
 
     prices: str = ""
-    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices
-    (`wire.own_prices`).
-    """
+    """A CSV file of your own prices, which win over the list prices (`wire.own_prices`)."""
 
 
 MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")

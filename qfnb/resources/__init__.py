@@ -26,14 +26,16 @@ if TYPE_CHECKING:
         BatchInference as BatchInference,
         Files as Files,
     )
-    from .management.charge import Charge as Charge
     from .management.data import Data as Data
     from .management.evaluation import Evaluation as Evaluation
     from .management.finetune import FineTune as FineTune
-    from .management.memory import Memory as Memory
     from .management.model import Model as Model
-    from .management.prompt import Prompt as Prompt, PromptTemplate as PromptTemplate
-    from .management.service import Service as Service
+    from .management.prompt import (
+        Memory as Memory,
+        Prompt as Prompt,
+        PromptTemplate as PromptTemplate,
+    )
+    from .management.service import Charge as Charge, Service as Service
     from .management.storage import Storage as Storage
 
 _EXPORTS = {
@@ -44,14 +46,12 @@ _EXPORTS = {
     "inference.images": "Image2Text ImageEdit Text2Image",
     "inference.responses": "Responses",
     "management.batches": "BatchInference Batches Files",
-    "management.charge": "Charge",
     "management.data": "Data",
     "management.evaluation": "Evaluation",
     "management.finetune": "FineTune",
-    "management.memory": "Memory",
     "management.model": "Model",
-    "management.prompt": "Prompt PromptTemplate",
-    "management.service": "Service",
+    "management.prompt": "Memory Prompt PromptTemplate",
+    "management.service": "Charge Service",
     "management.storage": "Storage",
 }
 

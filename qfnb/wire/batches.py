@@ -210,13 +210,13 @@ class CreateInference(ConsoleRecord):
     """
 
     name: str
-    inference_params: JsonObject = {}
     input_bos_uri: str | None = None
     output_bos_uri: str | None = None
-    afs_config: JsonObject | None = None
     model_id: str | None = None
     endpoint: str | None = None
+    inference_params: JsonObject = {}
     description: str | None = None
+    afs_config: JsonObject | None = None
     completion_window: str | None = Field(None, alias="completion_window")
 
 

@@ -9,7 +9,7 @@ import csv
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Annotated, Any, Literal, cast
@@ -138,7 +138,6 @@ def built_in_models() -> tuple[CatalogModel, ...]:
 
 
 _current_models: tuple[CatalogModel, ...] | None = None
-_on_change: list[Callable[[], object]] = []
 
 
 def load_models() -> tuple[CatalogModel, ...]:
@@ -154,13 +153,6 @@ def use_models(models: tuple[CatalogModel, ...] | None) -> None:
     """
     global _current_models
     _current_models = models
-    for forget in _on_change:
-        forget()
-
-
-def call_on_change(forget: Callable[[], object]) -> None:
-    """Call a function whenever the catalogue is replaced, to forget what was computed from it."""
-    _on_change.append(forget)
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
@@ -315,14 +307,9 @@ def _index_names(models: tuple[CatalogModel, ...]) -> _NameIndex:
         lambda row: (row.name,),
     ):
         for row in reversed(models):
-            index.update(
-                {
-                    (kind, name.lower()): row
-                    for name in read_names(row)
-                    if name
-                    for kind in (row.kind, None)
-                }
-            )
+            for name in filter(None, read_names(row)):
+                index[row.kind, name.lower()] = row
+                index[None, name.lower()] = row
     return index
 
 
@@ -353,7 +340,7 @@ def _parse_model(row: dict[str, str]) -> CatalogModel:
     values |= {name: _FLAG_WORDS.get(row[key]) for key, name in _FLAGS.items()}
     sources = {"": SOURCES[row["source"]]}
     sources |= {"prices": SOURCES[row["price_source"]]} if row["price_source"] else {}
-    sources |= {name: SOURCES["guess"] for name in row["guesses"].split("|") if name}
+    sources |= dict.fromkeys(filter(None, row["guesses"].split("|")), SOURCES["guess"])
     return CatalogModel(**values, prices=_parse_prices(row), sources=sources)
 
 
@@ -368,14 +355,6 @@ def _parse_prices(row: dict[str, str]) -> ModelPrices | None:
     return ModelPrices(
         price_in, price_out, cached, batch_share=float(row["batch"]) if row["batch"] else None
     )
-
-
-TIER_UNIT_TOKENS = 1024
-"""Bounds of price tiers count thousands of tokens; one of `MIN_PLAIN_BOUND` or more counts
-tokens.
-"""
-
-MIN_PLAIN_BOUND = 4096
 
 
 def _to_count(value: Any) -> int | None:
@@ -403,9 +382,8 @@ Words = Annotated[
 
 
 class Architecture(Record):
-    """What a model reads and writes, as in "text+image->text"."""
+    """What a model reads and writes."""
 
-    modality: Text = ""
     input_modalities: Words = ()
     output_modalities: Words = ()
 
@@ -481,10 +459,9 @@ def merge_models(
 
 
 def _new_model(row: AvailableModel, source: str) -> CatalogModel:
-    outputs = row.architecture.output_modalities or row.architecture.modality.partition("->")[
-        2
-    ].split("+")
-    kind = _KINDS.get(row.type.lower(), row.type) or ("chat" if "text" in outputs else "")
+    kind = _KINDS.get(row.type.lower(), row.type) or (
+        "chat" if "text" in row.architecture.output_modalities else ""
+    )
     return CatalogModel(
         row.id.strip(), row.id.strip(), cast("ModelKind", kind), sources={"": source}
     )
@@ -498,23 +475,17 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
         "max_input": row.max_input_tokens,
         "max_output": output or (row.max_tokens if model.thinking in {"no", ""} else None),
     }
-    changes: JsonObject = {
-        name: value
-        for name, value in lengths.items()
-        if value and value < (getattr(model, name) or value + 1)
-    }
-    inputs, _, outputs = row.architecture.modality.partition("->")
+    changes: JsonObject = {}
+    for name, value in lengths.items():
+        if value and value < (getattr(model, name) or value + 1):
+            changes[name] = value
     modalities = {
-        "modality_in": row.architecture.input_modalities
-        or tuple(filter(None, inputs.strip().split("+"))),
-        "modality_out": row.architecture.output_modalities
-        or tuple(filter(None, outputs.strip().split("+"))),
+        "modality_in": row.architecture.input_modalities,
+        "modality_out": row.architecture.output_modalities,
     }
-    changes |= {
-        name: value
-        for name, value in modalities.items()
-        if value and set(value) != set(getattr(model, name))
-    }
+    for name, words in modalities.items():
+        if words and set(words) != set(getattr(model, name)):
+            changes[name] = words
     if row.owned_by and not model.owner:
         changes["owner"] = row.owned_by
     if not model.is_living:
@@ -527,67 +498,24 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
 def _merge_prices(listed: ModelPrices | None, served: ModelPrices | None) -> ModelPrices | None:
     if listed is None or served is None:
         return served or listed
-    columns = {name: getattr(served, name) for name in ("input", "output")}
-    agreeing = [
-        name
-        for name, steps in columns.items()
-        if {step.price for step in steps} <= {step.price for step in getattr(listed, name)}
-    ]
-    return replace(
-        listed, **{name: steps for name, steps in columns.items() if name not in agreeing}
-    )
+    if served.input[0].price not in {step.price for step in listed.input}:
+        listed = replace(listed, input=served.input)
+    if served.output[0].price not in {step.price for step in listed.output}:
+        listed = replace(listed, output=served.output)
+    return listed
 
 
 def read_pricing(pricing: Any) -> ModelPrices | None:
-    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both can be read and
-    are above 0.
+    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both are numbers above
+    0: the keys of tiers are not documented.
     """
     if not isinstance(pricing, dict):
         return None
-    columns = [_read_steps(pricing.get(name)) for name in ("prompt", "completion")]
-    if all(columns):
-        return ModelPrices(input=columns[0], output=columns[1])
-    return None
-
-
-def _read_steps(value: Any) -> tuple[PriceStep, ...]:
-    """Return one price or an array of tiers, () unless every part can be read."""
-    if not isinstance(value, list):
-        price = _to_price(value)
-        if price is None:
-            return ()
-        return (PriceStep(price),)
-    steps = [step for tier in value if (step := _read_tier(tier))]
-    unbounded = [step for step in steps if step.max_input is None]
-    if len(steps) == len(value) and len(unbounded) <= 1:
-        return tuple(steps)
-    return ()
-
-
-def _read_tier(tier: Any) -> PriceStep | None:
-    """Return one tier: a price, under a key that says so, and a bound in thousands of tokens, null
-    for none, under any other.
-
-    None where that leaves a doubt.
-    """
-    if not isinstance(tier, dict):
+    price_in = _to_price(pricing.get("prompt"))
+    price_out = _to_price(pricing.get("completion"))
+    if price_in is None or price_out is None:
         return None
-    prices = [_to_price(value) for key, value in tier.items() if "price" in key.lower()]
-    bounds = [_to_bound(value) for key, value in tier.items() if "price" not in key.lower()]
-    bounds = [bound for bound in bounds if bound]
-    if len(prices) != 1 or prices[0] is None or len(bounds) > 1:
-        return None
-    return PriceStep(prices[0], bounds[0] if bounds else None)
-
-
-def _to_bound(value: Any) -> int | None:
-    """Return tokens from thousands of them, as 32, "32" or "32k"; numbers of `MIN_PLAIN_BOUND` or
-    more are tokens.
-    """
-    count = _to_count(value.strip().lower().removesuffix("k") if isinstance(value, str) else value)
-    if count and count < MIN_PLAIN_BOUND:
-        return count * TIER_UNIT_TOKENS
-    return count
+    return ModelPrices((PriceStep(price_in),), (PriceStep(price_out),))
 
 
 def _to_price(value: Any) -> float | None:

@@ -155,15 +155,15 @@ def drop_old_reasoning(messages: Sequence[Message]) -> list[Message]:
     """Return the conversation without reasoning, but for the rounds of tools since the user's last
     message.
     """
-    roles = [message.role for message in messages]
-    if "user" in roles:
-        last_question = len(roles) - 1 - roles[::-1].index("user")
-    else:
-        last_question = 0
-    return [
-        message if index > last_question and has_calls(message) else without_reasoning(message)
-        for index, message in enumerate(messages)
-    ]
+    last_question = 0
+    for index, message in enumerate(messages):
+        if message.role == "user":
+            last_question = index
+    sent = []
+    for index, message in enumerate(messages):
+        is_needed = index > last_question and has_calls(message)
+        sent.append(message if is_needed else without_reasoning(message))
+    return sent
 
 
 def has_calls(message: Message) -> bool:
@@ -206,16 +206,16 @@ def join_tool_calls(events: Iterable[JsonMapping]) -> list[JsonObject]:
 
 def function_calls(body: JsonMapping) -> list[JsonObject]:
     """Return the function calls of a reply: [{"name", "arguments" (as written), "id"}]."""
-    calls = [
-        {**(call.get("function") or {}), "id": call.get("id", "")}
-        for call in _first_message(body).get("tool_calls") or ()
-    ]
+    calls = []
+    for call in _first_message(body).get("tool_calls") or ():
+        calls.append((call.get("function") or {}, call.get("id", "")))
     if not calls and "choices" not in body and body.get("function_call"):
-        calls = [{**body["function_call"], "id": ""}]
-    return [
-        {"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]}
-        for call in calls
-    ]
+        calls = [(body["function_call"], "")]
+    rows = []
+    for function, id_ in calls:
+        name = str(function.get("name", ""))
+        rows.append({"name": name, "arguments": function.get("arguments"), "id": id_})
+    return rows
 
 
 def finish_reason_v1(reason: str) -> str:
@@ -402,13 +402,9 @@ def find_picture_defect(body: JsonMapping) -> str:
     """Return the defect of the reply of a model that draws."""
     if defect := _find_file_defect(body):
         return defect
-    indexes = [
-        index
-        for index, row in enumerate(body["data"])
-        if not any(map(row.get, _Picture.model_fields))
-    ]
-    if indexes:
-        return tr("data.{index}: there is neither a file nor an address", index=indexes[0])
+    for index, row in enumerate(body["data"]):
+        if not any(map(row.get, _Picture.model_fields)):
+            return tr("data.{index}: there is neither a file nor an address", index=index)
     return ""
 
 

@@ -9,7 +9,6 @@ from .chat import CHAT_V1, CHAT_V2, V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
 MAX_TEXTS = 16
-MAX_TEXT_CHARS = 1000
 MAX_DOCUMENTS = 64
 MAX_DOCUMENT_CHARS = 4096
 MAX_RERANK_QUERY_CHARS = 1600
@@ -195,8 +194,6 @@ BUILTIN_PLUGIN_2_V1 = Endpoint(
 
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
-IMAGE_SIDES = (15, 4096)
-"""Pixels: the shortest and the longest side allowed."""
 
 
 class VisionRequest(Record):
@@ -295,7 +292,7 @@ MUSESTEAMER_IMAGE_V2 = Endpoint(
 )
 
 
-# What the pages of image models say about prompts and sizes; the platform decides.
+# What the pages of image models say about prompts and sizes.
 
 
 class ImageRules(NamedTuple):
@@ -320,56 +317,23 @@ IMAGE_RULES: dict[str, ImageRules] = {
 }
 """API pages of 2026-04-21 and 2025-12."""
 
-_V1_OPTIONS = ("negative_prompt", "steps", "sampler_index", "cfg_scale", "style", "seed")
 
-
-def image_warnings(model: str, prompt: str, options: JsonMapping) -> list[str]:
-    """Return the parts of a request that the page of a model does not allow, each as one line.
+def warn_of_size(model: str, size: str | None) -> str:
+    """Return what a model draws in place of a size that it does not have, "" if it has it.
 
     Args:
         model: its v2 id; of others nothing is known.
-        prompt: the description.
-        options: of the call, e.g. size.
+        size: of the call.
     """
     rules = IMAGE_RULES.get(model)
-    size = str(options.get("size") or "")
-    if rules is None:
-        return []
-    texts = [
-        tr("{name}: {model} has no such option, it may be ignored", name=name, model=model)
-        for name in _V1_OPTIONS
-        if options.get(name)
-    ]
-    if len(prompt) > rules.max_chars:
-        texts.append(
-            tr(
-                "prompt has {n:,} characters: {model} takes {limit:,}",
-                n=len(prompt),
-                model=model,
-                limit=rules.max_chars,
-            )
-        )
-    if rules.sizes and size not in {"", *rules.sizes}:
-        sizes = ", ".join(sorted(rules.sizes))
-        texts.append(
-            tr(
-                "size={size}: {model} draws 1024x1024 instead; its sizes are {sizes}",
-                size=size,
-                model=model,
-                sizes=sizes,
-            )
-        )
-    elif not rules.sizes and any(
-        side.isdigit() and not 512 <= int(side) <= 2048 for side in size.split("x")
-    ):
-        texts.append(
-            tr(
-                "size={size}: {model} takes 512 to 2048 pixels for each side",
-                size=size,
-                model=model,
-            )
-        )
-    return texts
+    if rules is None or not size or not rules.sizes or size in rules.sizes:
+        return ""
+    return tr(
+        "size={size}: {model} draws 1024x1024 instead; its sizes are {sizes}",
+        size=size,
+        model=model,
+        sizes=", ".join(sorted(rules.sizes)),
+    )
 
 
 _EVERYWHERE = frozenset(["extra_parameters", "model", "stream"])

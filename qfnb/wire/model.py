@@ -95,8 +95,6 @@ class ListPresets(ConsoleRecord):
     industry.
     """
 
-    page_no: int = 1
-    page_size: int = 20
     name_filter: str | None = None
     model_type: list[int] | None = None
     model_version_vendor: list[str] | None = None
@@ -104,6 +102,8 @@ class ListPresets(ConsoleRecord):
     language_support: list[str] | None = None
     expansion: list[str] | None = None
     order_by: str | None = None
+    page_no: int = 1
+    page_size: int = 20
 
 
 class ListModels(ConsoleRecord):

@@ -1,7 +1,5 @@
 """Prices against examples computed by hand from the price page of 2026-09-22."""
 
-import json
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -73,16 +71,10 @@ def test_a_number_out_of_its_range_is_refused(options, message):
         cost("ernie-5.1", 10, 10, **options)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_own_prices_win_over_the_list(tmp_path, suffix):
-    row = {"model": "ERNIE-5.1", "input": "<=1k:1|<=8k:2", "output": "3", "batch": "0.5"}
-    text = (
-        json.dumps({row.pop("model"): row})
-        if suffix == "json"
-        else f"{','.join(row)}\n{','.join(row.values())}\n"
-    )
-    (tmp_path / f"own.{suffix}").write_text(text, encoding="utf-8")
-    get_config().prices = str(tmp_path / f"own.{suffix}")
+def test_own_prices_win_over_the_list(tmp_path):
+    text = "model,input,output,batch\nERNIE-5.1,<=1k:1|<=8k:2,3,0.5\n"
+    (tmp_path / "own.csv").write_text(text, encoding="utf-8")
+    get_config().prices = str(tmp_path / "own.csv")
     assert cost("ernie-5.1", 2000, 1000, is_batch=True) == PriceRange(3.5, 3.5)
     assert cost("ernie-4.5-turbo-128k", 1000) == PriceRange(0.0008, 0.0008)
 
@@ -95,8 +87,6 @@ def test_own_prices_win_over_the_list(tmp_path, suffix):
         ("model,prompt\nx,1\n", "no field 'prompt'"),
         ("model,input,batch\nx,1,40%\n", "batch=40%"),
         ("model,input\nx,08-08h:1\n", "hours are 00 to 24 and differ"),
-        ('{"x": 1}', "model 'x' is 1"),
-        ('{"x": ', "own"),
     ],
 )
 def test_a_broken_price_file_says_what_is_wrong_in_it(tmp_path, text, message):

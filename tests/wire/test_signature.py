@@ -31,17 +31,6 @@ INFERENCE = {
         "x-bce-date": DATE,
     },
 }
-BEARER = {
-    "method": "GET",
-    "path": "/v1/BCE-BEARER/token",
-    "query": [("expireInSeconds", "43200")],
-    "headers": {
-        "Content-Type": "application/json",
-        "Host": "iam.bj.baidubce.com",
-        "request-source": SOURCE,
-        "x-bce-date": DATE,
-    },
-}
 
 
 @pytest.mark.parametrize(
@@ -49,9 +38,8 @@ BEARER = {
     [
         (CONSOLE, "fa130ebfe802df20f2c9fca7be8d1e94104bea848e865d4cfe057d49acd66592"),
         (INFERENCE, "7ea7cefb9815906977447b8decf70c2df602dc4a8d52e35f4219c2585f46c194"),
-        (BEARER, "1341075afdc2e251feede87ad62729b36b2b8f29fc6c7a0c762559a1f44ea142"),
     ],
-    ids=["console", "inference", "bearer"],
+    ids=["console", "inference"],
 )
 def test_signatures_equal_the_published_vectors(request_, signature):
     header = build_authorization(AK, SK, **request_, date=DATE)

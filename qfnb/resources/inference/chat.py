@@ -19,7 +19,7 @@ from ...base.text import count_tokens, describe_problem, did_you_mean, is_chines
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
-from ...wire import chat as wire, inference
+from ...wire import chat as wire
 from ...wire.base import JsonObject
 from ...wire.catalog import CatalogModel
 from . import v1_words
@@ -51,9 +51,6 @@ _SWITCHES = frozenset(["disable_search", "enable_citation", "enable_trace"])
 _COUNTS = frozenset(["max_output_tokens", "max_tokens", "max_completion_tokens", "n", "steps"])
 
 MAX_STOP_TEXTS = 4
-
-V2_OPTIONS = inference.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
-"""Options of v2; the last three become other fields."""
 
 
 def validate_options(options: Mapping[str, Any]) -> JsonObject:
@@ -313,10 +310,10 @@ def to_v2_options(options: JsonObject, *, is_qianfan: bool) -> JsonObject:
         is_qianfan: False for another server with OpenAI's API, of whose options only misspelt ones
             are named.
     """
-    if not is_qianfan or not options.keys() <= V2_OPTIONS - {"tools"}:
+    if not is_qianfan or not options.keys() <= v1_words.V2_OPTIONS - {"tools"}:
         options = v1_words.to_v2_options(options, is_qianfan=is_qianfan)
-    for name in options.keys() - V2_OPTIONS:
-        suggestion = did_you_mean(name, V2_OPTIONS | v1_words.V1_ONLY | CLIENT_NAMES)
+    for name in options.keys() - v1_words.V2_OPTIONS:
+        suggestion = did_you_mean(name, v1_words.V2_OPTIONS | v1_words.V1_ONLY | CLIENT_NAMES)
         if suggestion or is_qianfan:
             warn_once(
                 tr(

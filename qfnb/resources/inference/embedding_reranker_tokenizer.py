@@ -4,13 +4,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import MethodType
 from typing import Any, Literal
 
-from ..._notices import warn_once
 from ...base.language import tr
 from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.event_loop import awaited, blocking, run
 from ...transport.platform import Platform
-from ...wire import catalog, chat, inference as wire
+from ...wire import chat, inference as wire
 from ...wire.base import JsonObject
 from ..validation import validate_positive
 from .chat import validate_encodable
@@ -100,9 +99,6 @@ class Embedding(InferenceModel[EmbeddingResponse]):
                     )
                 )
             validate_encodable(f"texts[{index}]", text)
-        row = _preset_model(choice)
-        if row and row.max_chars:
-            _warn_of_lengths(row.id, "texts", texts, row.max_chars)
         return texts, {"input": texts, **options}
 
     @staticmethod
@@ -122,30 +118,6 @@ class Embedding(InferenceModel[EmbeddingResponse]):
                 expected=len(call.item),
             )
             refuse_defect(reply, defect)
-
-
-def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
-    name = choice.model or catalog.default_model(choice.kind)
-    if choice.endpoint:
-        return None
-    return catalog.asked_model(choice.kind, name)
-
-
-def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int) -> None:
-    """Warn of the first text that is longer than the page of a model says; the platform decides."""
-    for index, text in enumerate(texts):
-        if len(text) > max_chars:
-            warn_once(
-                tr(
-                    "{name}[{index}] has {count:,} characters: {model} takes {limit:,} by its page",
-                    name=name,
-                    index=index,
-                    count=len(text),
-                    model=model,
-                    limit=max_chars,
-                )
-            )
-            return
 
 
 class RerankResponse(Reply[wire.RerankReply]):
@@ -229,11 +201,6 @@ class Reranker(InferenceModel[RerankResponse]):
                 )
         if options.get("top_n") is not None:
             validate_positive("top_n", options["top_n"])
-        row = _preset_model(choice)
-        # the page of the others counts tokens
-        if row and row.id == catalog.default_model("reranker"):
-            _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
-            _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
         return item, {"query": query, "documents": list(documents), **options}
 
     @staticmethod

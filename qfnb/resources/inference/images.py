@@ -40,12 +40,7 @@ Pictures = ReferencePicture | Iterable[ReferencePicture]
 
 MAX_PICTURES = 3
 MAX_BYTES = 10 * 1024 * 1024
-MIN_SIDE = 128
-MAX_RATIO = 4
-MAX_URL_BYTES = 1024
-"""Limits of the API page: pictures, bytes and pixels of each, longer side to shorter, bytes of an
-address.
-"""
+"""Limits of the API page: pictures, and bytes of each; of sides the platform decides."""
 
 MEDIA_TYPES: Final = {
     b"\x89PNG": "image/png",
@@ -254,10 +249,7 @@ class ImageModel(InferenceModel[ImageResponse]):
     def validate(
         self, item: Any, options: JsonObject, choice: ModelChoice, /
     ) -> tuple[Any, JsonObject]:
-        """Return an input and valid options; what only some models allow is left to the platform.
-
-        What the page of a model does not allow is said; the sandbox says it itself.
-        """
+        """Return an input and valid options; what only some models allow is the platform's."""
         prompt = item[0] if isinstance(item, tuple) else item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError(tr("prompt is empty: describe the image"))
@@ -275,9 +267,8 @@ class ImageModel(InferenceModel[ImageResponse]):
             raise InvalidArgumentError(
                 tr("with_decode={with_decode!r}: must be 'base64' or None", with_decode=with_decode)
             )
-        if choice.version != 1 and self.platform_info().name != "sandbox":
-            for text in wire.image_warnings(self.model_id(choice), prompt, valid_options):
-                warn_once(text)
+        if text := wire.warn_of_size(self.model_id(choice), size):
+            warn_once(text)
         return item, valid_options
 
     def model_id(self, choice: ModelChoice) -> str:
@@ -291,8 +282,13 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
     """Return the images of all replies in the first one; calls that failed are an error only if all
     did.
     """
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    replies = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    errors: list[BaseException] = []
+    replies: list[ImageResponse] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            errors.append(outcome)
+        else:
+            replies.append(outcome)
     if not replies or any(not isinstance(error, QianfanError) for error in errors):
         raise errors[0]
     if errors:
@@ -448,8 +444,7 @@ class ImageEdit(ImageModel):
         Args:
             prompt: what is changed; qwen-image-edit takes 800 characters.
             pictures: 1 to 3 reference pictures: paths, bytes, data URLs or http(s) addresses; PNG,
-                JPEG, WebP, BMP or ICO of less than 10 MB, with sides of at least 128 pixels and at
-                most 1:4.
+                JPEG, WebP, BMP or ICO of less than 10 MB.
             model: a model for this call.
             endpoint: a service of your own for this call.
             with_decode: "base64" also puts the bytes into each item of `resp["data"]` as "image".
@@ -670,53 +665,5 @@ def encode_pictures(pictures: Pictures) -> str | list[str]:
 
 def _encode(name: str, picture: ReferencePicture) -> str:
     if isinstance(picture, str) and urlsplit(picture).scheme in {"http", "https"}:
-        if len(picture.encode()) > MAX_URL_BYTES:
-            raise InvalidArgumentError(
-                tr(
-                    "{name}: an address has at most {limit:,} bytes; pass the file itself",
-                    name=name,
-                    limit=MAX_URL_BYTES,
-                )
-            )
         return picture
-    content = read_image(picture, name)
-    if size := picture_size(content):
-        _validate_size(name, *size)
-    return to_data_url(content)
-
-
-def picture_size(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of a picture file in pixels, None where its head does not say
-    them.
-    """
-    from PIL import Image  # noqa: PLC0415 - only when there is a picture
-
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def _validate_size(name: str, width: int, height: int) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise InvalidArgumentError(
-            tr(
-                "{name} has {width}x{height} pixels: each side must have at least {limit}",
-                name=name,
-                width=width,
-                height=height,
-                limit=MIN_SIDE,
-            )
-        )
-    if max(width, height) > MAX_RATIO * min(width, height):
-        raise InvalidArgumentError(
-            tr(
-                "{name} has {width}x{height} pixels: one side may have at most {limit} times the "
-                "other",
-                name=name,
-                width=width,
-                height=height,
-                limit=MAX_RATIO,
-            )
-        )
+    return to_data_url(read_image(picture, name))

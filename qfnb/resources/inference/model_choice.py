@@ -3,7 +3,6 @@ one platform.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from ..._notices import warn_once
@@ -73,7 +72,6 @@ class ModelTarget(NamedTuple):
     row: catalog.CatalogModel | None = None
 
 
-@lru_cache(maxsize=256)
 def find_target(choice: ModelChoice, platform: Platform) -> ModelTarget:
     """Return how a platform names the model of a call.
 
@@ -204,9 +202,6 @@ def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
                 class_=_CLASSES[row.kind],
             )
         )
-
-
-catalog.call_on_change(find_target.cache_clear)
 
 
 def _default_version(choice: ModelChoice, platform: Platform) -> int:

@@ -17,8 +17,8 @@ from ...transport.response import Response
 from ...wire import chat, responses as wire
 from ...wire.base import JsonObject
 from ...wire.chat import Usage
-from ..management.operation import operation, transfer
-from ..validation import validate_choice, validate_range, validate_record
+from ..management.operation import record_operation, transfer
+from ..validation import validate_record
 from .arguments import encode_result
 from .chat import validate_encodable
 from .model_choice import find_living_model
@@ -95,11 +95,12 @@ class ResponseReply(Reply[wire.ResponseObject]):
         """The function calls that the model asks for; `output_of` makes the item that answers
         one.
         """
-        calls = [item for item in self.data.output if item.type == "function_call"]
-        return [
-            ToolCall(call.name or "", parse_arguments(call.arguments), call.call_id or "")
-            for call in calls
-        ]
+        calls = []
+        for item in self.data.output:
+            if item.type == "function_call":
+                arguments = parse_arguments(item.arguments)
+                calls.append(ToolCall(item.name or "", arguments, item.call_id or ""))
+        return calls
 
     @cached_property
     def usage(self) -> Usage:
@@ -191,19 +192,10 @@ class Responses:
         response = await client.send(wire.INFO, wire.ResponseRef(response_id=response_id))
         return create_reply(ResponseReply, response, str(response.body.get("model") or ""))
 
-    @operation(wire.DELETE)
-    def delete(response_id: str) -> None:
-        """Delete a stored response."""
+    delete = record_operation(wire.DELETE, "Delete a stored response.")
 
-    @operation(wire.INPUT_ITEMS)
-    def input_items(
-        response_id: str,
-        *,
-        after: str | None = None,
-        before: str | None = None,
-        limit: int | None = None,
-        order: str | None = None,
-    ) -> wire.ListInputItems:
+    input_items = record_operation(
+        wire.INPUT_ITEMS,
         """Return the items of a stored response's input.
 
         Args:
@@ -212,14 +204,8 @@ class Responses:
             before: the first id of the page after.
             limit: items of a page, 1 to 100.
             order: "asc" or "desc" by time.
-        """
-        if limit is not None:
-            validate_range("limit", limit, 1, wire.MAX_ITEMS_LIMIT)
-        if order is not None:
-            validate_choice("order", order, ("asc", "desc"))
-        return wire.ListInputItems(
-            response_id=response_id, after=after, before=before, limit=limit, order=order
-        )
+        """,
+    )
 
     @staticmethod
     def output_of(call: ToolCall, result: Any) -> JsonObject:

@@ -15,9 +15,11 @@ from ...wire.endpoints import Endpoint
 from .inference_model import InferenceCall, InferenceRequest
 from .model_choice import find_target
 
-_V2_OPTIONS = inference.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
+V2_OPTIONS = inference.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
+"""Options of v2; the last three become other fields."""
+
 _V1_OPTIONS = inference.BODY_KEYS["chat.v1"] | {"suffix"}
-V1_ONLY = _V1_OPTIONS - _V2_OPTIONS | {"function_call"}
+V1_ONLY = _V1_OPTIONS - V2_OPTIONS | {"function_call"}
 
 _SEARCH_SWITCHES = ("enable_citation", "enable_trace")
 _LENGTHS_V2 = ("max_completion_tokens", "max_tokens")
@@ -202,7 +204,7 @@ def to_v1_options(options: Mapping[str, Any]) -> Options:
     if search := sent.pop("web_search", None):
         sent["disable_search"] = not search.get("enable", False)
         sent |= {name: search[name] for name in _SEARCH_SWITCHES if name in search}
-    for name in sorted((_V2_OPTIONS - _V1_OPTIONS) & sent.keys()):
+    for name in sorted((V2_OPTIONS - _V1_OPTIONS) & sent.keys()):
         del sent[name]
         warn_once(tr("{name}= is an option of v2 that v1 does not have: it is not sent", name=name))
     return sent

@@ -13,7 +13,7 @@ from ...transport import file_transfer
 from ...transport.client import Client
 from ...transport.response import Response
 from ...wire import batches as wire
-from .operation import Fields, operation, transfer
+from .operation import Fields, operation, record_operation, transfer
 
 
 class Files:
@@ -34,18 +34,10 @@ class Files:
         where = source if isinstance(source, bytes) else Path(source)
         return await file_transfer.upload(client, where, purpose=purpose, filename=filename)
 
-    @operation(wire.FILE_INFO)
-    def info(file_id: str) -> None:
-        """Return a file's name, purpose, size in bytes and age."""
+    info = record_operation(wire.FILE_INFO, "Return a file's name, purpose, size in bytes and age.")
 
-    @operation(wire.LIST_FILES)
-    def list(
-        *,
-        purpose: str | None = None,
-        after: str | None = None,
-        limit: int | None = None,
-        order: str | None = None,
-    ) -> None:
+    list = record_operation(
+        wire.LIST_FILES,
         """Return the files, the newest first; `after` is the last id of the page before.
 
         Args:
@@ -53,7 +45,8 @@ class Files:
             after: the last id of the page before.
             limit: rows of a page.
             order: "asc" or "desc".
-        """
+        """,
+    )
 
     @transfer
     async def content(client: Client, file_id: str) -> bytes:
@@ -68,9 +61,7 @@ class Files:
         await file_transfer.download_content(client, wire.FileRef(file_id=file_id), Path(path))
         return Path(path)
 
-    @operation(wire.DELETE_FILE)
-    def delete(file_id: str) -> None:
-        """Delete a file."""
+    delete = record_operation(wire.DELETE_FILE, "Delete a file.")
 
 
 class Batches:
@@ -99,100 +90,27 @@ class Batches:
         """
         return {"replace": {"model": model} if model else None}
 
-    @operation(wire.INFO)
-    def info(batch_id: str) -> None:
+    info = record_operation(
+        wire.INFO,
         """Return a batch; its status is Queuing, Running, Done, Stopped, Failed or Expired.
 
         `.data.state` is the status in OpenAI's words, `.data.is_finished` whether it has ended.
-        """
+        """,
+    )
 
-    @operation(wire.LIST)
-    def list(*, after: str | None = None, limit: int | None = None) -> None:
-        """Return the batches, the newest first; `after` is the last id of the page before."""
+    list = record_operation(
+        wire.LIST,
+        "Return the batches, the newest first; `after` is the last id of the page before.",
+    )
 
-    @operation(wire.CANCEL)
-    def cancel(batch_id: str) -> None:
-        """Stop a batch; its answers so far are kept."""
+    cancel = record_operation(wire.CANCEL, "Stop a batch; its answers so far are kept.")
 
 
 class BatchInference:
     """Tasks over your own BOS bucket. Source: API pages of /v2/batchinference."""
 
-    @operation(wire.CREATE_INFERENCE)
-    def create(
-        name: str,
-        input_uri: str | None = None,
-        output_uri: str | None = None,
-        *,
-        endpoint: str | None = None,
-        model_id: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        description: str | None = None,
-        completion_window: str | None = None,
-        afs_config: Mapping[str, Any] | None = None,
-    ) -> Fields:
-        """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
-
-        Args:
-            name: name of the task.
-            input_uri: `bos:/bucket/dir/`, with lines {"id", "query"}.
-            output_uri: `bos:/bucket/dir/`; the answers are put into a new folder of it.
-            endpoint: the full address of a chat service, or
-            model_id: a version of your own, `amv-...`.
-            parameters: options of every request, e.g. temperature.
-            description: description of the task.
-            completion_window: e.g. "24h".
-            afs_config: files in AFS, in place of a bucket's.
-        """
-        return {
-            "input_bos_uri": input_uri,
-            "output_bos_uri": output_uri,
-            "inference_params": parameters or {},
-        }
-
-    @operation(wire.INFERENCE_INFO)
-    def info(task_id: str) -> None:
-        """Return a task; `progress` counts answered records; the platform names no total."""
-
-    @operation(wire.STOP_INFERENCE)
-    def stop(task_id: str) -> None:
-        """Stop a task."""
-
-    @operation(wire.LIST_INFERENCES)
-    def list(
-        *,
-        states: Sequence[str] = (),
-        marker: str | None = None,
-        max_keys: int | None = None,
-        page_reverse: bool | None = None,
-    ) -> Fields:
-        """Return the tasks in these states (Running, Done, Stopped, Failed), or all.
-
-        Args:
-            states: some of Running, Done, Stopped and Failed; default: all.
-            marker: the last id of the page before.
-            max_keys: rows of a page.
-            page_reverse: return the page before the marker instead.
-        """
-        return {"run_status": states}
-
-
-class OfflineBatchTasks:
-    """The calls of `BatchInference` under the official SDK's names; `Data` inherits them."""
-
-    @staticmethod
-    def create_offline_batch_inference_task(
-        name: str,
-        input_bos_uri: str | None = None,
-        output_bos_uri: str | None = None,
-        model_id: str | None = None,
-        endpoint: str | None = None,
-        inference_params: Mapping[str, Any] | None = None,
-        description: str | None = None,
-        afs_config: Mapping[str, Any] | None = None,
-        completion_window: str | None = None,
-        **options: Any,
-    ) -> Response[wire.InferenceRef]:
+    create = record_operation(
+        wire.CREATE_INFERENCE,
         """Start a task over the `*.jsonl` objects of a folder; returns its `taskId`.
 
         Args:
@@ -205,32 +123,23 @@ class OfflineBatchTasks:
             description: description of the task.
             afs_config: files in AFS, in place of a bucket's.
             completion_window: e.g. "24h".
-            **options: of every operation.
-        """
-        return BatchInference.create(
-            name,
-            input_bos_uri,
-            output_bos_uri,
-            endpoint=endpoint,
-            model_id=model_id,
-            parameters=inference_params,
-            description=description,
-            completion_window=completion_window,
-            afs_config=afs_config,
-            **options,
-        )
+        """,
+    )
 
-    get_offline_batch_inference_task = BatchInference.info
-    stop_offline_batch_inference_task = BatchInference.stop
+    info = record_operation(
+        wire.INFERENCE_INFO,
+        "Return a task; `progress` counts answered records; the platform names no total.",
+    )
 
-    @staticmethod
-    def list_offline_batch_inference_task(
+    stop = record_operation(wire.STOP_INFERENCE, "Stop a task.")
+
+    @operation(wire.LIST_INFERENCES)
+    def list(
         marker: str | None = None,
         max_keys: int | None = None,
         page_reverse: bool | None = None,
         run_status: str | Sequence[str] | None = None,
-        **options: Any,
-    ) -> Response[wire.InferenceList]:
+    ) -> Fields:
         """Return the tasks in these states, or all.
 
         Args:
@@ -238,9 +147,5 @@ class OfflineBatchTasks:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
             run_status: some of Running, Done, Stopped and Failed; default: all.
-            **options: of every operation.
         """
-        states = [run_status] if isinstance(run_status, str) else run_status or ()
-        return BatchInference.list(
-            states=states, marker=marker, max_keys=max_keys, page_reverse=page_reverse, **options
-        )
+        return {"run_status": [run_status] if isinstance(run_status, str) else run_status or []}

@@ -10,8 +10,8 @@ from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data as wire
 from ..validation import validate_choice, validate_range
-from .batches import OfflineBatchTasks
-from .operation import Fields, Id, operation
+from .batches import BatchInference
+from .operation import Fields, Id, operation, record_operation
 
 
 class Cleaning:
@@ -43,19 +43,20 @@ class Cleaning:
             validate_choice("operations", group, wire.GROUPS)
         return {"dest_dataset_id": destination_dataset_id, "operations_v2": operations}
 
-    @operation(wire.DESCRIBE_CLEANING)
-    def get_dataset_etl_task_info(etl_id: Id) -> None:
+    get_dataset_etl_task_info = record_operation(
+        wire.DESCRIBE_CLEANING,
         """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5
         (ended otherwise).
-        """
+        """,
+    )
 
-    @operation(wire.LIST_CLEANINGS)
-    def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> None:
-        """Return a page of cleanings."""
+    get_dataset_etl_task_list = record_operation(
+        wire.LIST_CLEANINGS, "Return a page of cleanings.", "page_size"
+    )
 
-    @operation(wire.DELETE_CLEANINGS)
-    def delete_dataset_etl_task(etl_ids: Sequence[Id]) -> None:
-        """Delete cleanings; the datasets stay."""
+    delete_dataset_etl_task = record_operation(
+        wire.DELETE_CLEANINGS, "Delete cleanings; the datasets stay."
+    )
 
     @operation(wire.AUGMENT)
     def create_dataset_augmenting_task(
@@ -109,13 +110,13 @@ class Cleaning:
         order = "asc" if sorted_by_start_time_asc else "desc"
         return {"word": keyword or None, "sort_field": "startTime", "sort_by": order}
 
-    @operation(wire.DESCRIBE_AUGMENTATION)
-    def get_dataset_augmenting_task_info(task_id: Id) -> None:
-        """Return the state of an augmentation."""
+    get_dataset_augmenting_task_info = record_operation(
+        wire.DESCRIBE_AUGMENTATION, "Return the state of an augmentation."
+    )
 
-    @operation(wire.DELETE_AUGMENTATIONS)
-    def delete_dataset_augmenting_task(task_ids: Sequence[Id]) -> None:
-        """Delete augmentations; the datasets stay."""
+    delete_dataset_augmenting_task = record_operation(
+        wire.DELETE_AUGMENTATIONS, "Delete augmentations; the datasets stay."
+    )
 
 
 class Entities:
@@ -238,17 +239,15 @@ class DataV2:
             filter: {"datasetName": a part of the name, "dataFormatList": [formats]}.
         """
 
-    @operation(wire.DELETE_V2)
-    def delete_dataset(dataset_id: Id) -> None:
-        """Delete a dataset with all its versions."""
+    delete_dataset = record_operation(wire.DELETE_V2, "Delete a dataset with all its versions.")
 
-    @operation(wire.CREATE_VERSION)
-    def create_dataset_version(dataset_id: Id, description: str | None = None) -> None:
-        """Create an empty version, without the rows of earlier ones."""
+    create_dataset_version = record_operation(
+        wire.CREATE_VERSION, "Create an empty version, without the rows of earlier ones."
+    )
 
-    @operation(wire.DESCRIBE_VERSION)
-    def get_dataset_version_info(version_id: Id) -> None:
-        """Return a version, with the state of its import and publication."""
+    get_dataset_version_info = record_operation(
+        wire.DESCRIBE_VERSION, "Return a version, with the state of its import and publication."
+    )
 
     @operation(wire.LIST_VERSIONS)
     def get_dataset_version_list(
@@ -268,21 +267,19 @@ class DataV2:
             filter: {"importStatusList": [states], "publishStatusList": [states]}.
         """
 
-    @operation(wire.DELETE_VERSION)
-    def delete_dataset_version(version_id: Id) -> None:
-        """Delete a version."""
+    delete_dataset_version = record_operation(wire.DELETE_VERSION, "Delete a version.")
 
-    @operation(wire.PUBLISH_VERSION)
-    def publish_dataset_version(version_id: Id) -> None:
-        """Publish a version, so that it can be trained on."""
+    publish_dataset_version = record_operation(
+        wire.PUBLISH_VERSION, "Publish a version, so that it can be trained on."
+    )
 
-    @operation(wire.CREATE_IMPORT)
-    def create_dataset_version_import_task(version_id: Id, files: Sequence[str]) -> None:
-        """Import files, each `bos:/bucket/path`; returns the id of the import."""
+    create_dataset_version_import_task = record_operation(
+        wire.CREATE_IMPORT, "Import files, each `bos:/bucket/path`; returns the id of the import."
+    )
 
-    @operation(wire.DESCRIBE_IMPORT)
-    def get_dataset_version_import_task_info(task_id: Id) -> None:
-        """Return the state of an import."""
+    get_dataset_version_import_task_info = record_operation(
+        wire.DESCRIBE_IMPORT, "Return the state of an import."
+    )
 
     @operation(wire.CREATE_EXPORT)
     def create_dataset_version_export_task(
@@ -298,9 +295,9 @@ class DataV2:
         path = _validate_folder(storage_type, storage_path)
         return {"storage_path": path}
 
-    @operation(wire.DESCRIBE_EXPORT)
-    def get_dataset_version_export_task_info(task_id: Id) -> None:
-        """Return the state of an export, and the address of its file."""
+    get_dataset_version_export_task_info = record_operation(
+        wire.DESCRIBE_EXPORT, "Return the state of an export, and the address of its file."
+    )
 
 
 def _validate_folder(storage_type: str, path: str | None) -> str | None:
@@ -314,7 +311,7 @@ def _validate_folder(storage_type: str, path: str | None) -> str | None:
     return f"{path}/"
 
 
-class Data(Cleaning, Entities, OfflineBatchTasks):
+class Data(Cleaning, Entities):
     """Create, import, release, export and list datasets; clean and augment them; list and annotate
     their rows.
 
@@ -324,6 +321,10 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
 
     V2 = DataV2
     list_datasets = DataV2.get_dataset_list
+    create_offline_batch_inference_task = BatchInference.create
+    get_offline_batch_inference_task = BatchInference.info
+    stop_offline_batch_inference_task = BatchInference.stop
+    list_offline_batch_inference_task = BatchInference.list
 
     @operation(wire.CREATE)
     def create_bare_dataset(
@@ -382,18 +383,18 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
             )
         return {"annotated": is_annotated, "import_from": import_source, "files": files}
 
-    @operation(wire.INFO)
-    def get_dataset_info(dataset_id: Id) -> None:
-        """Return a dataset, with the state of its import, release and export."""
+    get_dataset_info = record_operation(
+        wire.INFO, "Return a dataset, with the state of its import, release and export."
+    )
 
     @operation(wire.STATUSES)
     def get_dataset_status_in_batch(dataset_id_list: Sequence[Id]) -> Fields:
         """Return the states of several datasets, by the requested ids."""
         return {"dataset_ids": dataset_id_list}
 
-    @operation(wire.RELEASE)
-    def release_dataset(dataset_id: Id) -> None:
-        """Release a dataset, so that it can be trained on."""
+    release_dataset = record_operation(
+        wire.RELEASE, "Release a dataset, so that it can be trained on."
+    )
 
     @operation(wire.EXPORT)
     def create_dataset_export_task(
@@ -422,9 +423,9 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
             "export_to": export_destination_type,
         }
 
-    @operation(wire.EXPORT_RECORDS)
-    def get_dataset_export_records(dataset_id: Id) -> None:
-        """Return a dataset's exports and where each can be downloaded."""
+    get_dataset_export_records = record_operation(
+        wire.EXPORT_RECORDS, "Return a dataset's exports and where each can be downloaded."
+    )
 
     @operation(wire.IMPORT_ERRORS)
     def get_dataset_import_error_detail(dataset_id: Id, error_code: int) -> Fields:
@@ -433,9 +434,9 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         """
         return {"err_code": error_code}
 
-    @operation(wire.DELETE)
-    def delete_dataset(dataset_id: Id) -> None:
-        """Delete a dataset; returns the number of versions that are left in its group."""
+    delete_dataset = record_operation(
+        wire.DELETE, "Delete a dataset; returns the number of versions that are left in its group."
+    )
 
     info = get_dataset_info
     status = get_dataset_status_in_batch

@@ -12,7 +12,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation as wire
 from ..validation import validate_choice, validate_record
-from .operation import Fields, Id, operation
+from .operation import Fields, Id, operation, record_operation
 
 
 class EvaluationTasks:
@@ -181,9 +181,9 @@ class EvaluationTasks:
             "eval_unit_id": eval_unit_id or None,
         }
 
-    @operation(wire.DELETE)
-    def batch_delete_evaluation_result(eval_ids: Sequence[Id]) -> None:
-        """Delete ended tasks with their rows."""
+    batch_delete_evaluation_result = record_operation(
+        wire.DELETE, "Delete ended tasks with their rows."
+    )
 
 
 class Evaluation:
@@ -232,22 +232,21 @@ class Evaluation:
             """
             return {"eval_type": validate_choice("eval_type", eval_type, wire.EVAL_TYPES)}
 
-        @operation(wire.INFO_V2)
-        def task_detail(task_id: Id) -> None:
+        task_detail = record_operation(
+            wire.INFO_V2,
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin,
             Successed, Failed.
 
             It is Failed also if only some of the versions failed. A stopped one is Stopping, then
             Stopped.
-            """
+            """,
+        )
 
-        @operation(wire.REPORT_V2)
-        def task_report(task_id: Id) -> None:
-            """Return the scores, one item per version that has been scored."""
+        task_report = record_operation(
+            wire.REPORT_V2, "Return the scores, one item per version that has been scored."
+        )
 
-        @operation(wire.DELETE_V2)
-        def delete_task(task_id: Id) -> None:
-            """Delete an ended task."""
+        delete_task = record_operation(wire.DELETE_V2, "Delete an ended task.")
 
         create_eval_task = create_task
         describe_eval_tasks = task_list

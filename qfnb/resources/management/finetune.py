@@ -10,7 +10,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
 from ..validation import validate_record
-from .operation import Fields, Id, operation
+from .operation import Fields, Id, operation, record_operation
 
 
 class FineTune:
@@ -48,28 +48,20 @@ class FineTune:
         """
         return validate_record("job", wire.CreateJobV1, job)
 
-    @operation(wire.GET_JOB)
-    def get_job(task_id: Id, job_id: Id) -> None:
+    get_job = record_operation(
+        wire.GET_JOB,
         """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in
         percent.
-        """
+        """,
+    )
 
-    @operation(wire.STOP_JOB)
-    def stop_job(task_id: Id, job_id: Id) -> None:
-        """Stop a run; returns whether it was running."""
+    stop_job = record_operation(wire.STOP_JOB, "Stop a run; returns whether it was running.")
 
     class V2:
         """Create, watch and stop runs: a job holds tasks. Source: API pages of /v2/finetuning."""
 
-        @operation(wire.CREATE_JOB)
-        def create_job(
-            name: str,
-            model: str,
-            train_mode: str = wire.SFT,
-            description: str | None = None,
-            parameter_scale: str | None = None,
-            hyper_parameter_config: Mapping[str, Any] | None = None,
-        ) -> None:
+        create_job = record_operation(
+            wire.CREATE_JOB,
             """Create a folder for runs of a model; returns `job_id`.
 
             Args:
@@ -79,7 +71,8 @@ class FineTune:
                 description: a note for people.
                 parameter_scale: LoRA, FullFineTuning or PromptTuning.
                 hyper_parameter_config: {"epoch", "learningRate", ...} for its runs.
-            """
+            """,
+        )
 
         @operation(wire.CREATE_TASK)
         def create_task(
@@ -134,14 +127,8 @@ class FineTune:
                 "corpus_config": corpus_config or None,
             }
 
-        @operation(wire.LIST_JOBS)
-        def job_list(
-            train_model: str | None = None,
-            marker: str | None = None,
-            max_keys: int | None = None,
-            page_reverse: bool | None = None,
-            model: str | None = None,
-        ) -> None:
+        job_list = record_operation(
+            wire.LIST_JOBS,
             """Return a page of jobs, the newest first; `train_model` is their train mode.
 
             Args:
@@ -150,15 +137,12 @@ class FineTune:
                 max_keys: rows of a page.
                 page_reverse: return the page before the marker instead.
                 model: only jobs of this model.
-            """
+            """,
+            "train_model",
+        )
 
-        @operation(wire.LIST_TASKS)
-        def task_list(
-            job_id: Id,
-            marker: str | None = None,
-            max_keys: int | None = None,
-            page_reverse: bool | None = None,
-        ) -> None:
+        task_list = record_operation(
+            wire.LIST_TASKS,
             """Return a page of a job's runs, the newest first.
 
             Args:
@@ -166,26 +150,25 @@ class FineTune:
                 marker: the last id of the page before.
                 max_keys: rows of a page.
                 page_reverse: return the page before the marker instead.
-            """
+            """,
+            "job_id",
+        )
 
-        @operation(wire.DESCRIBE_TASK)
-        def task_detail(task_id: Id) -> None:
-            """Return a run's state, progress and checkpoints."""
+        task_detail = record_operation(
+            wire.DESCRIBE_TASK, "Return a run's state, progress and checkpoints."
+        )
 
-        @operation(wire.STOP_TASK)
-        def stop_task(task_id: Id) -> None:
-            """Stop a run; returns whether it was running."""
+        stop_task = record_operation(wire.STOP_TASK, "Stop a run; returns whether it was running.")
 
-        @operation(wire.DELETE_TASK)
-        def delete_task(task_id: Id) -> None:
-            """Delete an ended run."""
+        delete_task = record_operation(wire.DELETE_TASK, "Delete an ended run.")
 
-        @operation(wire.DELETE_JOB)
-        def delete_job(job_id: Id) -> None:
-            """Delete a job with all its runs, which must have ended."""
+        delete_job = record_operation(
+            wire.DELETE_JOB, "Delete a job with all its runs, which must have ended."
+        )
 
-        @operation(wire.SUPPORT_MODELS)
-        def supported_models() -> None:
+        supported_models = record_operation(
+            wire.SUPPORT_MODELS,
             """Return the models that can be tuned, their train modes, and the range of each
             hyper-parameter.
-            """
+            """,
+        )

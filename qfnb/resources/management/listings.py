@@ -65,19 +65,19 @@ def jobs(limit: int = 50) -> pd.DataFrame:
     rows = []
     for job in job_rows:
         tasks = FineTune.V2.task_list(job.job_id, max_keys=PAGE_SIZE).data.task_list
-        rows += [
-            (
-                task.task_id,
-                job.name,
-                task.model or job.model,
-                task.train_mode or job.train_mode,
-                task.run_status,
-                job.job_id,
-                task.create_date,
-                task.finish_date,
+        for task in tasks:
+            rows.append(
+                (
+                    task.task_id,
+                    job.name,
+                    task.model or job.model,
+                    task.train_mode or job.train_mode,
+                    task.run_status,
+                    job.job_id,
+                    task.create_date,
+                    task.finish_date,
+                )
             )
-            for task in tasks
-        ]
     return _to_frame("JobTable", rows, JOB_COLUMNS, times=["created", "finished"])
 
 

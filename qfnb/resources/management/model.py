@@ -12,7 +12,7 @@ from ...errors import InvalidArgumentError
 from ...wire import model as wire
 from ..validation import validate_choice, validate_record
 from .evaluation import EvaluationTasks
-from .operation import Fields, Id, operation
+from .operation import Fields, Id, operation, record_operation
 
 MAX_TEMPLATE_BYTES = 1 << 20
 
@@ -34,29 +34,27 @@ class ModelV2:
         validate_choice("model_type", model_type, wire.TYPES)
         return {"labels": labels or None}
 
-    @operation(wire.SYSTEM_SETS)
-    def describe_system_model_sets(
-        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> None:
+    describe_system_model_sets = record_operation(
+        wire.SYSTEM_SETS,
         """Return a page of the platform's own sets.
 
         Args:
             marker: the last id of the page before.
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
-        """
+        """,
+    )
 
-    @operation(wire.CUSTOM_SETS)
-    def describe_custom_model_sets(
-        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> None:
+    describe_custom_model_sets = record_operation(
+        wire.CUSTOM_SETS,
         """Return a page of your own sets, the newest first.
 
         Args:
             marker: the last id of the page before.
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
-        """
+        """,
+    )
 
     @operation(wire.DESCRIBE_SET)
     def describe_model_set(
@@ -73,9 +71,9 @@ class ModelV2:
             name = model_set_name
         return {"model_set_id": model_set_id or None, "model_set_name": name}
 
-    @operation(wire.DELETE_SET)
-    def delete_model_set(model_set_id: Id) -> None:
-        """Delete a set with all its versions; none may be in service."""
+    delete_model_set = record_operation(
+        wire.DELETE_SET, "Delete a set with all its versions; none may be in service."
+    )
 
     @operation(wire.CREATE)
     def create_custom_model(
@@ -134,31 +132,29 @@ class ModelV2:
             )
         return {"custom_spec_file": path.read_text(encoding="utf-8")}
 
-    @operation(wire.SYSTEM_CONF)
-    def describe_model_system_advanced_conf(
-        model_application_type: str, model_format: str = "HuggingFace.Transformers"
-    ) -> None:
-        """Return the settings that the platform runs chat or completion models of a format with."""
+    describe_model_system_advanced_conf = record_operation(
+        wire.SYSTEM_CONF, "Return the settings that chat or completion models of a format run with."
+    )
 
-    @operation(wire.DESCRIBE)
-    def describe_model(model_id: Id) -> None:
-        """Return a version (`amv-...`): its status, and where it comes from (`sourceInfo`)."""
+    describe_model = record_operation(
+        wire.DESCRIBE,
+        "Return a version (`amv-...`): its status, and where it comes from (`sourceInfo`).",
+    )
 
-    @operation(wire.CUSTOM_CONF)
-    def describe_model_custom_advanced_conf(model_id: Id) -> None:
-        """Return the settings that a version runs with."""
+    describe_model_custom_advanced_conf = record_operation(
+        wire.CUSTOM_CONF, "Return the settings that a version runs with."
+    )
 
-    @operation(wire.DELETE_V2)
-    def delete_model(model_id: Id) -> None:
-        """Delete a version; it must not be in service."""
+    delete_model = record_operation(wire.DELETE_V2, "Delete a version; it must not be in service.")
 
-    @operation(wire.CREATE_EXPORT)
-    def create_model_export_model(model_id: Id) -> None:
-        """Export a version as a file; `describe_model_export_model` returns its state."""
+    create_model_export_model = record_operation(
+        wire.CREATE_EXPORT,
+        "Export a version as a file; `describe_model_export_model` returns its state.",
+    )
 
-    @operation(wire.DESCRIBE_EXPORT)
-    def describe_model_export_model(model_id: Id) -> None:
-        """Return a version's newest export: `status` is Doing, Done or Fail."""
+    describe_model_export_model = record_operation(
+        wire.DESCRIBE_EXPORT, "Return a version's newest export: `status` is Doing, Done or Fail."
+    )
 
     @operation(wire.CREATE_COMPRESSION)
     def create_model_comp_task(
@@ -182,13 +178,8 @@ class ModelV2:
         validate_choice("config.strategy", config_record.strategy, wire.COMPRESSION_STRATEGIES)
         return {"config": config_record}
 
-    @operation(wire.LIST_COMPRESSIONS)
-    def describe_model_comp_tasks(
-        marker: str | None = None,
-        max_keys: int | None = None,
-        page_reverse: bool | None = None,
-        source_model_id: Id | None = None,
-    ) -> None:
+    describe_model_comp_tasks = record_operation(
+        wire.LIST_COMPRESSIONS,
         """Return a page of compressions, the newest first, of one version or of all.
 
         Args:
@@ -196,19 +187,19 @@ class ModelV2:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
             source_model_id: only compressions of this version, `amv-...`.
-        """
+        """,
+    )
 
-    @operation(wire.DESCRIBE_COMPRESSION)
-    def describe_model_comp_task(model_comp_task_id: Id) -> None:
-        """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
+    describe_model_comp_task = record_operation(
+        wire.DESCRIBE_COMPRESSION,
+        "Return a compression: creating, running, succeeded, failed, stopping or stopped.",
+    )
 
-    @operation(wire.CANCEL_COMPRESSION)
-    def cancel_model_comp_task(model_comp_task_id: Id) -> None:
-        """Stop a compression."""
+    cancel_model_comp_task = record_operation(wire.CANCEL_COMPRESSION, "Stop a compression.")
 
-    @operation(wire.DELETE_COMPRESSION)
-    def delete_model_comp_task(model_comp_task_id: Id) -> None:
-        """Delete an ended compression; its version is kept."""
+    delete_model_comp_task = record_operation(
+        wire.DELETE_COMPRESSION, "Delete an ended compression; its version is kept."
+    )
 
 
 class Model(EvaluationTasks):
@@ -243,26 +234,16 @@ class Model(EvaluationTasks):
             )
         return {"is_new_model": is_new, "tags": tags or None}
 
-    @operation(wire.LIST)
-    def list(model_id: Id) -> None:
-        """Return a model and all its versions (`modelVersionList`), the newest first."""
+    list = record_operation(
+        wire.LIST, "Return a model and all its versions (`modelVersionList`), the newest first."
+    )
 
-    @operation(wire.DETAIL)
-    def detail(model_version_id: Id) -> None:
-        """Return one version of a model; `state` is Creating, Ready or Fail."""
+    detail = record_operation(
+        wire.DETAIL, "Return one version of a model; `state` is Creating, Ready or Fail."
+    )
 
-    @operation(wire.PRESET_LIST)
-    def preset_list(
-        name_filter: str | None = None,
-        model_type: Sequence[int] | None = None,
-        model_version_vendor: Sequence[str] | None = None,
-        ctx_length: Sequence[str] | None = None,
-        language_support: Sequence[str] | None = None,
-        expansion: Sequence[str] | None = None,
-        order_by: str | None = None,
-        page_no: int = 1,
-        page_size: int = 20,
-    ) -> None:
+    preset_list = record_operation(
+        wire.PRESET_LIST,
         """Return a page of the platform's own models.
 
         Args:
@@ -275,7 +256,8 @@ class Model(EvaluationTasks):
             order_by: a field.
             page_no: number of the page, from 1.
             page_size: rows of a page.
-        """
+        """,
+    )
 
     @operation(wire.USER_LIST)
     def user_list(
@@ -310,9 +292,9 @@ class Model(EvaluationTasks):
         """Delete versions; none may be in service."""
         return {"model_version_ids": _validate_ids(model_version_ids, "model_version_ids")}
 
-    @operation(wire.EVALUABLE)
-    def evaluable_model_list() -> None:
-        """Return the models that can be evaluated, each with its versions."""
+    evaluable_model_list = record_operation(
+        wire.EVALUABLE, "Return the models that can be evaluated, each with its versions."
+    )
 
 
 def _validate_ids(ids: Sequence[Id], name: str) -> list[Id]:

@@ -77,6 +77,13 @@ class Operation(BlockingCall[P, Response[R]]):
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name of the first attribute that it is assigned to."""
+        if not self.__name__:
+            self.__name__ = name
+            self.__qualname__ = f"{owner.__qualname__}.{name}"
+            self.__module__ = owner.__module__
+
     def build_record(self, *args: P.args, **kwargs: P.kwargs) -> Record:
         """Return the record that the function builds, or the record of its arguments, with the
         fields that the function returns in their place; arguments that are no fields are not sent.
@@ -129,6 +136,38 @@ def operation(
     in their place: a mapping of fields, or the record itself.
     """
     return lambda function: Operation(endpoint, function)
+
+
+def record_operation(endpoint: Endpoint[Any, R], doc: str, *first: str) -> Operation[..., R]:
+    """Return an operation whose arguments are the fields of its record, in their order.
+
+    Args:
+        endpoint: its row of the endpoint table.
+        doc: what the caller gets.
+        first: fields that come before the others.
+    """
+
+    def accept(*_args: Any, **_fields: Any) -> None:
+        """Leave all fields of the record as they are passed."""
+
+    parameters = []
+    fields = endpoint.body.model_fields
+    for name in dict.fromkeys([*first, *fields]):
+        field = fields[name]
+        default = field.get_default(call_default_factory=True)
+        if field.is_required() or field.exclude:  # excluded: a part of the path
+            default = inspect.Parameter.empty
+        parameter = inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=default,
+            annotation=field.annotation,
+        )
+        parameters.append(parameter)
+    accept.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    accept.__doc__ = doc
+    accept.__name__ = ""
+    return Operation(endpoint, accept)
 
 
 def transfer(

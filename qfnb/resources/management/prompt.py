@@ -1,5 +1,5 @@
 """Prompt templates on the platform: store, render, optimize and score them; console v2 is
-`Prompt.V2`.
+`Prompt.V2`. System memories: facts about an application that models remember.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from ...wire import prompt as wire
 from ...wire.prompt import PromptTemplate as PromptTemplate, validate_identifier
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import validate_choice, validate_member
-from .operation import Fields, Id, operation
+from .operation import Fields, Id, operation, record_operation
 
 Ids = Sequence[Id]
 
@@ -88,19 +88,10 @@ class PromptV2:
         _validate_change(template_content, variable_identifier)
         return {"labels": labels or None, "hyper_parameters": hyper_parameters or None}
 
-    @operation(wire.DELETE)
-    def delete(template_id: Id) -> None:
-        """Delete a template."""
+    delete = record_operation(wire.DELETE, "Delete a template.")
 
-    @operation(wire.LIST)
-    def list(
-        marker: str | None = None,
-        max_keys: int | None = None,
-        page_reverse: bool | None = None,
-        name: str | None = None,
-        label_ids: Ids | None = None,
-        type: str | None = None,  # noqa: A002
-    ) -> None:
+    list = record_operation(
+        wire.LIST,
         """Return a page of templates.
 
         Args:
@@ -110,28 +101,28 @@ class PromptV2:
             name: a part of the name.
             label_ids: only templates with these labels, `pl-...`.
             type: System or Custom; default: both.
-        """
+        """,
+    )
 
     @operation(wire.CREATE_LABELS)
     def create_label(name: str | Sequence[str]) -> Fields:
         """Create one or more labels; returns them."""
         return {"name": [name] if isinstance(name, str) else [*name]}
 
-    @operation(wire.LABELS)
-    def list_labels(
-        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> None:
+    list_labels = record_operation(
+        wire.LABELS,
         """Return a page of labels, the newest first.
 
         Args:
             marker: the last id of the page before.
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
-        """
+        """,
+    )
 
-    @operation(wire.DELETE_LABEL)
-    def delete_label(label_id: Id) -> None:
-        """Delete a label, and remove it from the templates that have it."""
+    delete_label = record_operation(
+        wire.DELETE_LABEL, "Delete a label, and remove it from the templates that have it."
+    )
 
 
 def _join_variables(text: str | None, identifier: str, names: Sequence[str] | None) -> str | None:
@@ -269,17 +260,10 @@ class Prompt:
         """
         return {"type": None if type is None else validate_member("type", type, PromptType)}
 
-    @operation(wire.LABELS_V1)
-    def list_labels(offset: int = 0, page_size: int = 10) -> None:
-        """Return `total` and a page of labels."""
+    list_labels = record_operation(wire.LABELS_V1, "Return `total` and a page of labels.")
 
-    @operation(wire.OPTIMIZE)
-    def create_optimization_task(
-        content: str,
-        operations: Sequence[Mapping[str, Any]],
-        app_id: Id | None = None,
-        service_name: str | None = None,
-    ) -> None:
+    create_optimization_task = record_operation(
+        wire.OPTIMIZE,
         """Start optimizing a prompt; returns `id`, `task-...`.
 
         Args:
@@ -287,7 +271,8 @@ class Prompt:
             operations: [{"opType": 1 to 4, "payload": 1 or 0}].
             app_id: the application that is billed.
             service_name: the model that optimizes it.
-        """
+        """,
+    )
 
     create_optimiztion_task = create_optimization_task  # the official SDK's spelling
 
@@ -322,3 +307,32 @@ class Prompt:
         return {"data": [{**row} for row in data]}
 
     V2 = PromptV2
+
+
+class Memory:
+    """Write and read system memories. Source: API pages of /v2/memory."""
+
+    @operation(wire.CREATE_MEMORY)
+    def create_system_memory(app_id: Id, description: str) -> Fields:
+        """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
+        return {"app_id": str(app_id)}
+
+    describe_system_memories = record_operation(
+        wire.LIST_MEMORIES,
+        """Return a page of memories without their entries, the newest first, 100 by default.
+
+        Args:
+            app_id: only memories of this application.
+            marker: the last id of the page before.
+            max_keys: rows of a page, 100 by default.
+        """,
+        "app_id",
+    )
+
+    describe_system_memory = record_operation(
+        wire.DESCRIBE_MEMORY, "Return a memory with its entries."
+    )
+
+    modify_system_memory = record_operation(wire.MODIFY_MEMORY, "Replace all entries of a memory.")
+
+    delete_system_memory = record_operation(wire.DELETE_MEMORY, "Delete a memory.")

@@ -1,5 +1,9 @@
 """Deployed services on the platform (the group of calls; the object with a life cycle is
-`qfnb.model.Service`).
+`qfnb.model.Service`), and what they and the preset models are paid by: compute units, and tokens
+per minute.
+
+On the platform the calls of `Charge` cost money; those that create are never repeated
+automatically.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +15,7 @@ from ...errors import InvalidArgumentError
 from ...wire import service as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive
-from .operation import Fields, Id, operation
+from .operation import Fields, Id, operation, record_operation
 
 
 class Service:
@@ -65,9 +69,9 @@ class Service:
             validate_choice("api_type_filter", kind, wire.TYPES)
         return {"api_typefilter": api_type_filter}
 
-    @operation(wire.APPS)
-    def app_list() -> None:
-        """Return the user's applications; the repr of `.data` hides their secrets."""
+    app_list = record_operation(
+        wire.APPS, "Return the user's applications; the repr of `.data` hides their secrets."
+    )
 
     class V2:
         """Deploy, describe and change services. Source: API pages of /v2/service."""
@@ -120,18 +124,8 @@ class Service:
                 "billing": billing or default_billing,
             }
 
-        @operation(wire.FIND)
-        def service_list(
-            marker: str | None = None,
-            max_keys: int | None = None,
-            page_reverse: bool | None = None,
-            name: str | None = None,
-            service_type: Sequence[str] | None = None,
-            run_status: Sequence[str] | None = None,
-            creator: Sequence[str] | None = None,
-            charge_type: str | None = None,
-            pay_type: str | None = None,
-        ) -> None:
+        service_list = record_operation(
+            wire.FIND,
             """Return a page of your own services, those that match every filter, newest first.
 
             Args:
@@ -144,13 +138,15 @@ class Service:
                 creator: creators; default: all.
                 charge_type: ComputingUnit or Tokens.
                 pay_type: Prepay or Postpay.
-            """
+            """,
+        )
 
-        @operation(wire.DESCRIBE)
-        def service_detail(service_id: Id) -> None:
+        service_detail = record_operation(
+            wire.DESCRIBE,
             """Return a service's state and address; `run_status` ends as Serving, Failed or
             Stopped.
-            """
+            """,
+        )
 
         @operation(wire.METRIC)
         def service_metric(
@@ -183,23 +179,19 @@ class Service:
                 "app_id": _to_list(app_id),
             }
 
-        @operation(wire.MODIFY)
-        def modify_service(service_id: Id, model_set_id: Id, model_id: Id) -> None:
+        modify_service = record_operation(
+            wire.MODIFY,
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:
                 service_id: `svco-...`.
                 model_set_id: the model, `am-...`.
                 model_id: the version, `amv-...`.
-            """
+            """,
+        )
 
-        @operation(wire.PRESETS)
-        def describe_preset_services(
-            service_ids: Sequence[str] | None = None,
-            service_type: Sequence[str] | None = None,
-            charge_type: Sequence[str] | None = None,
-            charge_status: Sequence[str] | None = None,
-        ) -> None:
+        describe_preset_services = record_operation(
+            wire.PRESETS,
             """Return the platform's own services, those that match every filter.
 
             Args:
@@ -207,7 +199,8 @@ class Service:
                 service_type: types; default: all.
                 charge_type: some of TPM, Tokens, Calls and Free; default: all.
                 charge_status: some of NotOpen, Opened, Stopped and Free; default: all.
-            """
+            """,
+        )
 
         preset_services = describe_preset_services
 
@@ -227,3 +220,114 @@ def _format_time(value: str | datetime, name: str) -> str:
         raise InvalidArgumentError(
             tr("{name}={value!r}: must be a time like 2025-03-30T16:00:00Z", name=name, value=value)
         ) from None
+
+
+class Charge:
+    """Buy, resize and release quotas and compute units. Source: API pages of /v2/charge."""
+
+    @operation(wire.BUY_TPM)
+    def charge_tpm_credit(model: str, purchase_count: int, billing: Mapping[str, Any]) -> Fields:
+        """Buy tokens per minute for a preset model; returns `instanceId`.
+
+        Args:
+            model: its v2 name, such as ernie-4.5-turbo-128k.
+            purchase_count: number of units.
+            billing: {"paymentTiming": "Postpaid"}.
+
+        Raises:
+            InvalidArgumentError: the count is not positive, or `billing` is wrong.
+        """
+        return {"purchase_count": validate_positive("purchase_count", purchase_count)}
+
+    @operation(wire.FIND_TPM)
+    def tpm_credit_info(
+        model: str,
+        payment_type: str | None = None,
+        instance_id: str | None = None,
+        status: str | None = None,
+    ) -> Fields:
+        """Return the quotas of a model; `status` is Creating, Running or Stopped.
+
+        Args:
+            model: its v2 name.
+            payment_type: Prepaid or Postpaid; default: both.
+            instance_id: only this quota.
+            status: Creating, Running or Stopped.
+        """
+        if payment_type is not None:
+            validate_choice("payment_type", payment_type, (wire.PREPAID, wire.POSTPAID))
+        return {"payment_timing": payment_type}
+
+    stop_tpm_credit_charging = record_operation(wire.RELEASE_TPM, "Release a quota.")
+
+    @operation(wire.RESIZE_TPM)
+    def resize_tpm_resource(instance_id: str, count: int | None) -> Fields:
+        """Change the number of units of a quota."""
+        return {"count": None if count is None else validate_positive("count", count)}
+
+    auto_release_tpm_resource = record_operation(
+        wire.AUTO_RELEASE_TPM,
+        """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None
+        unsets it.
+        """,
+    )
+
+    @operation(wire.BUY_UNIT)
+    def purchase_service_resource(
+        service_id: Id, billing: Mapping[str, Any], replicas: int
+    ) -> Fields:
+        """Buy replicas for a service, as a compute unit; returns its `instanceId`.
+
+        Args:
+            service_id: the service, `svco-...`.
+            billing: {"paymentTiming", "reservation"}.
+            replicas: 1 or more.
+
+        Raises:
+            InvalidArgumentError: the number is not positive, or `billing` is wrong.
+        """
+        return {"replicas_count": validate_positive("replicas", replicas)}
+
+    get_service_resource_list = record_operation(
+        wire.FIND_UNITS,
+        """Return the compute units that a service runs on; `payment_timing` is Prepaid or
+        Postpaid.
+        """,
+    )
+
+    get_service_resource_instance_info = record_operation(
+        wire.DESCRIBE_UNIT, "Return one compute unit of a service."
+    )
+
+    release_service_resource_instance_info = record_operation(
+        wire.RELEASE_UNIT, "Release a compute unit; a service without any stops."
+    )
+
+    @operation(wire.AUTO_RENEW)
+    def create_auto_renew_rules(
+        instance_id: str,
+        instance_type: str,
+        auto_renew_time_unit: str | None = None,
+        auto_renew_time: int | None = None,
+    ) -> None:
+        """Set how long an instance is renewed each time it ends.
+
+        Args:
+            instance_id: which instance.
+            instance_type: ComputingUnit or TPM.
+            auto_renew_time_unit: Month.
+            auto_renew_time: the number of months; both or neither.
+
+        Raises:
+            InvalidArgumentError: there is no such type, or one of the last two is missing.
+        """
+        validate_choice("instance_type", instance_type, wire.UNIT_TYPES)
+        if (auto_renew_time_unit is None) != (auto_renew_time is None):
+            raise InvalidArgumentError(
+                tr("auto_renew_time_unit and auto_renew_time: set both or neither")
+            )
+
+    @operation(wire.RESIZE_UNIT)
+    def resize_service_resource_count(instance_id: str, count: int) -> Fields:
+        """Change the number of replicas of a compute unit."""
+        return {"count": validate_positive("count", count)}

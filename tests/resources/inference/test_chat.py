@@ -119,15 +119,6 @@ def test_an_abandoned_stream_hangs_up(scripted):
     assert server.client_left.wait(180)
 
 
-def test_keys_of_a_constructor_win_over_the_settings(scripted):
-    server = scripted(
-        [http_answer(b'{"error": {"code": "x", "message": "no"}}', status="400 Bad Request")]
-    )
-    with pytest.raises(errors.APIError):
-        ChatCompletion(api_key="bce-v3/ALTAK-own/secret").do(SAY)
-    assert b"bce-v3/ALTAK-own/secret" in server.requests[0]
-
-
 def test_the_persona_is_a_message_in_v2_and_an_option_in_v1(scripted):
     server = scripted([http_answer(b'{"result": "x", "is_end": true}')])
     ChatCompletion(version=1, access_key="a", secret_key="b").do(SAY, system="你是猫")
@@ -139,11 +130,6 @@ def test_the_persona_is_a_message_in_v2_and_an_option_in_v1(scripted):
 def test_no_key_shows_in_a_repr(sandbox):
     config.get_config().api_key = "bce-v3/ALTAK-canary/0123456789"
     assert "canary" not in repr(config.get_config()) + repr(qfnb.ChatCompletion(api_key="canary"))
-
-
-USER, ASSISTANT, SYSTEM = (
-    {"role": role, "content": "x"} for role in ("user", "assistant", "system")
-)
 
 
 def today() -> str:

@@ -22,10 +22,8 @@ from qfnb import (
     errors,
 )
 from qfnb.resources.inference import thinking
-from qfnb.resources.inference.chat import fit_messages
 from qfnb.transport import clock
 from qfnb.wire.catalog import find_model
-from qfnb.wire.chat import Message
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 VECTORS = [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')]
@@ -79,8 +77,9 @@ def ask_all_ways(kind, arguments, **options):
 def test_no_option_of_the_client_is_in_the_body_of_any_call(scripted, kind):
     arguments, answer = KINDS[kind]
     server = scripted(answer)
-    for reply in ask_all_ways(kind, arguments, **OPTIONS):
+    for reply in ask_all_ways(kind, arguments, user_id="u1", **OPTIONS):
         assert reply.code == 200
+        assert sent_bodies(server)[-1]["user"] == "u1"  # v2's name
         assert not OPTIONS.keys() & sent_bodies(server)[-1].keys()
         headers = headers_of(server)
         assert (headers["request_id"], headers["appid"], headers["x-team"]) == ("req-7", "42", "a")
@@ -235,13 +234,6 @@ def test_the_oldest_turns_are_dropped_until_the_model_has_room(scripted):
     ChatCompletion("ernie-4.5-turbo-32k").do(turns, truncate_overlong_msgs=False)
     short, long = ([turn["content"] for turn in body["messages"]] for body in sent_bodies(server))
     assert (short, len(long)) == (["助手", half, "四", half], 6)
-
-
-def test_what_is_dropped_leaves_a_question_first_and_the_last_one_always():
-    row = find_model("chat", "ernie-4.5-turbo-32k")
-    text = "word " * row.max_input
-    turns = [Message(**turn) for turn in turns_of("a b c", "d e f", text)]
-    assert [turn.content for turn in fit_messages(turns, "", row)] == [text]
 
 
 def test_options_of_the_sdk_that_change_nothing_are_named_and_not_sent(scripted, caplog):

@@ -2,11 +2,9 @@
 of it.
 """
 
-import pandas as pd
 import pytest
 from support.request_recorder import record_requests
 
-import qfnb
 from qfnb import ChatCompletion, Embedding, Reranker, Text2Image
 from qfnb.config import get_config
 from qfnb.resources import ImageEdit
@@ -36,11 +34,6 @@ guess).
 """
 
 EFFORTS = {"deepseek-v4-pro"}
-UNPRICED = {
-    "ernie-5.5-flash-preview", "ernie-4.5-turbo-20260402", "deepseek-flash", "qwen3-embedding-0.6b", "qwen3-embedding-4b",
-    "qwen3-embedding-8b", "qwen3-reranker-0.6b", "qwen3-reranker-4b", "qwen3-reranker-8b", "paddleocr-vl-0.9b",
-    "pp-structurev3",
-}  # fmt: skip
 OTHERS = {
     "embedding-v1": "/v2/embeddings", "tao-8k": "/v2/embeddings", "bge-large-zh": "/v2/embeddings",
     "bge-large-en": "/v2/embeddings", "qwen3-embedding-0.6b": "/v2/embeddings", "qwen3-embedding-4b": "/v2/embeddings",
@@ -66,11 +59,6 @@ def recorder():
         yield url, requests
 
 
-@pytest.fixture(scope="module")
-def frame():
-    return qfnb.models().set_index("id")
-
-
 @pytest.fixture
 def sent(recorder):
     """The requests of one test, which go to the recorder with an API key."""
@@ -89,17 +77,6 @@ def fields_of(request):
 def test_the_lists_here_are_those_of_the_catalogue():
     living = {row.id for row in catalog.load_models() if row.is_living}
     assert living == {*CHAT, *OTHERS, *WITHOUT_A_CALL}
-
-
-@pytest.mark.parametrize("model", [*CHAT, *OTHERS, *WITHOUT_A_CALL])
-def test_it_is_listed_with_its_price_or_as_unpriced(frame, model):
-    listed = frame.loc[model]
-    prices = [listed[name] for name in ("price_input", "price_image")]
-    row = catalog.find_model(None, model)
-    images = 1 if "image" in row.modality_out else 0
-    cost = catalog.reply_cost(model, 1000, 1000 if row.kind == "chat" else 0, images=images)
-    assert (model in UNPRICED) == (cost is None) == (prices[0] == "" and prices[1] is pd.NA)
-    assert cost is None or 0 < cost.low <= cost.high
 
 
 @pytest.mark.parametrize("model", CHAT)

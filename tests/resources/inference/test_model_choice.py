@@ -10,7 +10,6 @@ from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, Embedding, Plugin, Reranker, Text2Image, config, errors
 from qfnb._notices import warn_once
-from qfnb.resources.inference import model_choice
 from qfnb.wire import catalog
 
 REPLY = (
@@ -23,7 +22,6 @@ UNKNOWN = b'{"error": {"code": "invalid_model", "message": "No permission to use
 def said_again():
     """Let warnings be said again, as in a new process."""
     warn_once.cache_clear()
-    model_choice.find_target.cache_clear()
 
 
 def sent_model(server, number=0):

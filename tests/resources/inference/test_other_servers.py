@@ -62,15 +62,12 @@ def test_profiles_are_named(monkeypatch):
         ChatCompletion(model="x").do("x")
 
 
-@pytest.mark.parametrize("temperature", [0, 1.5])
-def test_the_server_judges_ranges(scripted, temperature):
+def test_the_server_judges_ranges(scripted):
     server = scripted([http_answer(REPLY)], [http_answer(REPLY)])
-    ChatCompletion().do("x", temperature=temperature, top_p=2)
-    ChatCompletion(base_url=f"{server.url}/v1", model="llama").do(
-        "x", temperature=temperature, top_p=2
-    )
+    ChatCompletion().do("x", temperature=9, top_p=2)
+    ChatCompletion(base_url=f"{server.url}/v1", model="llama").do("x", temperature=9, top_p=2)
     for request in server.requests:
-        assert f'"temperature":{temperature},"top_p":2'.encode() in request
+        assert b'"temperature":9,"top_p":2' in request
 
 
 REFUSED = b'{"error": {"code": "iam_error", "message": "no", "type": "x"}, "id": "as-1"}'

@@ -18,7 +18,6 @@ from qfnb import (
     config,
     errors,
 )
-from qfnb._notices import warn_once
 from qfnb.views import chat as chat_view
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
@@ -158,15 +157,16 @@ def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
     assert "你是谁" not in last.to_string()
 
 
-def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog):
+def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog, tmp_path):
     usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
     body = {"id": "x", "choices": [{"message": {"content": "好"}}], "usage": usage}
     scripted([http_answer(json.dumps(body).encode())])
-    config.get_config().prices = '{"x": {"input": "cheap once"}}'
+    (tmp_path / "own.csv").write_text("model,input\nx,cheap once\n")
+    config.get_config().prices = str(tmp_path / "own.csv")
     reply = ChatCompletion(model="glm-5.2").do("x")
     assert (reply.text, reply.cost) == ("好", None)
     assert (
-        "the cost is not known: QIANFAN_PRICES, model 'x': 'cheap once' is not a number"
+        "the cost is not known: price file own.csv, model 'x': 'cheap once' is not a number"
         in caplog.text
     )
     with pytest.raises(errors.InvalidArgumentError, match="cheap once"):
@@ -210,29 +210,3 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
     assert reply.cost == reply.cost_range.high
     assert "¥0.02" in chat_view.footer(chat_view.StreamedAnswer.from_reply(reply))
     assert list(qfnb.usage().iloc[-1][["cost_low", "cost"]]) == [reply.cost_range.low, reply.cost]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: Embedding().do(["x" * 1001]),
-            "texts[0] has 1,001 characters: embedding-v1 takes 1,000",
-        ),
-        (
-            lambda: Reranker().do("x" * 1601, ["x"]),
-            "query[0] has 1,601 characters: bce-reranker-base takes 1,600",
-        ),
-        (
-            lambda: Reranker().do("x", ["x", "y" * 4097]),
-            "documents[1] has 4,097 characters: bce-reranker-base",
-        ),
-    ],
-)
-def test_what_the_page_of_a_model_does_not_allow_is_a_warning(scripted, caplog, call, message):
-    warn_once.cache_clear()
-    body = {"id": "x", "data": [{"embedding": [0.5]}], "results": [{"relevance_score": 0.5}]}
-    server = scripted([http_answer(json.dumps(body).encode())])
-    call()
-    assert message in caplog.text
-    assert len(server.requests) == 1

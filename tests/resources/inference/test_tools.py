@@ -220,16 +220,6 @@ def test_the_awaited_form_runs_async_functions_on_its_own_loop(scripted):
     assert asyncio.run(main()) == ("here", True)
 
 
-def test_the_blocking_form_runs_async_functions_too(scripted):
-    scripted(call(("later", {"n": 2})), whole("好"))
-
-    async def later(n: int) -> int:
-        await asyncio.sleep(0)
-        return n + 1
-
-    assert ChatCompletion().run("x", [later]).steps[0].result == "3"
-
-
 # -- one call ----------------------------------------------------------------
 
 

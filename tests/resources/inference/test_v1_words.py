@@ -3,23 +3,12 @@ warning.
 """
 
 import asyncio
-import json
 
 import pytest
 from support.chat_script import sent_bodies, tool_call, whole
 from support.scripted_server import http_answer
 
-import qfnb
-from qfnb import (
-    ChatCompletion,
-    Completion,
-    Embedding,
-    Image2Text,
-    Messages,
-    Reranker,
-    Text2Image,
-    errors,
-)
+from qfnb import ChatCompletion, Completion, Image2Text, Messages, Text2Image, errors
 from qfnb.resources.inference import thinking
 
 WEATHER = {
@@ -182,31 +171,6 @@ def test_another_server_gets_openais_names_and_nothing_of_qianfans_own(scripted,
 
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mM8oaHBQApgYiARjGoY1TB0NAAAjC0BOJDndDkAAAAASUVORK5CYII="
-CALLS = {
-    Completion: ((("写诗",), {}), whole("好")),
-    Image2Text: ((("是什么", PICTURE), {}), whole("好")),
-    Embedding: (
-        ((["一"],), {}),
-        [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')],
-    ),
-    Reranker: (
-        (("一", ["二"]), {}),
-        [http_answer(b'{"id": "1", "results": [{"relevance_score": 1.0, "index": 0}]}')],
-    ),
-    Text2Image: (
-        (("猫",), {}),
-        [http_answer(json.dumps({"id": "1", "data": [{"b64_json": PICTURE}]}).encode())],
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", CALLS, ids=lambda kind: kind.__name__)
-def test_the_end_user_has_v2s_name_in_every_kind_of_call(scripted, kind):
-    (arguments, options), answer = CALLS[kind]
-    server = scripted(answer)
-    kind().do(*arguments, user_id="u1", **options)
-    assert sent_bodies(server)[0]["user"] == "u1"
-    assert "user_id" not in sent_bodies(server)[0]
 
 
 def test_the_options_of_the_fill_route_are_v2s(scripted):
@@ -217,14 +181,6 @@ def test_the_options_of_the_fill_route_are_v2s(scripted):
     assert sent_bodies(server)[0]["max_tokens"] == 5
 
 
-def test_a_role_may_be_an_enumerations_member():
-    import enum
-
-    messages = qfnb.Messages()
-    messages.append("x", role=enum.Enum("Role", {"User": "user"}).User)
-    assert messages[0]["role"] == "user"
-
-
 @pytest.mark.parametrize("message", [3, None, b"x"])
 def test_what_is_no_message_is_named(message):
     with pytest.raises(errors.InvalidArgumentError, match=r"message=.*must be a text"):
@@ -232,8 +188,6 @@ def test_what_is_no_message_is_named(message):
 
 
 NAMES = [
-    (Completion, {"prompt_list": ["你是谁"]}),
-    (Embedding, {"texts_list": [["一", "二"]]}),
     (Text2Image, {"prompt_list": ["猫"], "with_decode": "base64"}),
     (Image2Text, {"input_list": [("是什么", PICTURE)]}),
 ]

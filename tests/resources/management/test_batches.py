@@ -92,7 +92,7 @@ def test_a_task_over_object_storage(sandbox, tmp_path):
     rows = [json.loads(row) for row in Storage.read(output).splitlines()]
     assert {row["id"] for row in rows} == {"0", "1", "2", "3"}
     assert Storage.download(output, tmp_path / "out").read_bytes() == Storage.read(output)
-    page = BatchInference.list(states=["Done"], max_keys=1).data
+    page = BatchInference.list(run_status=["Done"], max_keys=1).data
     assert (page.task_list[0].task_id, page.page_info.max_keys) == (task_id, 1)
     with pytest.raises(errors.APIError, match="the task is Done"):
         BatchInference.stop(task_id)

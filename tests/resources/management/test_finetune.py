@@ -8,7 +8,6 @@ from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.resources import FineTune
-from qfnb.resources.management.data import Data
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +74,6 @@ def test_stopping_a_v1_job(dataset):
         lambda row: row["trainStatus"] != "RUNNING",
     )
     assert stopped["trainStatus"] == "STOP"
-
-
-def test_a_dataset_is_taken_by_its_number(dataset):
-    number = Data.info(dataset)["result"]["versionInfo"]["datasetId"]
-    assert isinstance(number, int)
-    _, job = run_of_seed(number)
-    assert finetune_runs.wait_for_end(job["uuid"])["runStatus"] == "Done"
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,6 @@ def test_a_wrong_name_never_leaves(name):
         Prompt.V2.create("诗", "写诗", variables=[name])
 
 
-def test_names_of_2_and_of_30_letters_are_right():
-    names = ("_a", "x" * 30)
-    assert PromptTemplate("{_a}{" + "x" * 30 + "}").names == names
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

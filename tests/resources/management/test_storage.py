@@ -45,11 +45,7 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
     ("url", "message"),
     [
         ("http://example.com/x.zip", "not https"),
-        ("file:///etc/passwd", "not https"),
-        ("ftp://example.com/x", "not https"),
         ("https://127.0.0.1:1/x.zip", "private network"),
-        ("https://169.254.169.254/latest", "private network"),
-        ("https://localhost/x.zip", "private network"),
         ("", "not https"),
     ],
 )
