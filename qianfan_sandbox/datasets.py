@@ -111,7 +111,7 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
             raise call.refusal(f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
     for dataset in deleted:
         store.remove("dataset", dataset["id"])
-        rows.delete_parts(store, dataset)
+        rows.delete_parts(store, dataset["parts"])
 
 
 def delete_version(call: Call, dataset: Document) -> int:
@@ -746,7 +746,7 @@ def download_url(world: World, task: Document) -> str:
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     lines = []
-    for _, entity in rows.iter_entities(world.store, dataset):
+    for entity in rows.iter_entities(world.store, dataset):
         if annotated:
             row = entity.row
         else:

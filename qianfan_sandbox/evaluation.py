@@ -232,7 +232,7 @@ def _validate_dataset(
     dataset = datasets.get_dataset(call, key, field)
     if not datasets.is_released(world, dataset):
         raise call.invalid(field, f"{key} is not released")
-    pairs = rows.read_pairs(world.store, dataset)
+    pairs = [rows.last_pair(entity.row) for entity in rows.iter_entities(world.store, dataset)]
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
         raise call.invalid(field, f"{key} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):

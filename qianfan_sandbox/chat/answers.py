@@ -4,7 +4,6 @@ or in pieces.
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -21,9 +20,6 @@ from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
-
-BLOCK_CHARS, MIN_CACHED_TOKENS, CACHE_SECONDS = 128, 64, 600.0
-"""A cached prefix is whole blocks of characters and has at least these tokens."""
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
@@ -53,10 +49,9 @@ def finish_reply(
     """
     if "tools" in model.abilities:
         return reply
+    reasoning = ""
     if options.thinks:
         reasoning = _explain(reply, model, conversation, options)
-    else:
-        reasoning = ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
     return _limit(reply, reasoning, options)
@@ -84,7 +79,7 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
+    usage = _count_usage(conversation, reply)
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
@@ -118,7 +113,6 @@ def stream_pieces(
         pieces: the deltas, then the reply.
         options: say which pieces have the usage; a running one counts all tokens so far.
     """
-    cached = _cached_tokens(call, body, conversation)
     head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[JsonObject]:
@@ -127,11 +121,8 @@ def stream_pieces(
         try:
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
-                    if sent_calls:
-                        calls = []
-                    else:
-                        calls = piece.extra.get("tool_calls", [])
-                    usage = _count_usage(conversation, piece, cached)
+                    calls = [] if sent_calls else piece.extra.get("tool_calls", [])
+                    usage = _count_usage(conversation, piece)
                     yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
                 sent_calls = sent_calls or "tool_calls" in piece
@@ -143,7 +134,7 @@ def stream_pieces(
                     reasoning += piece.get("reasoning_content") or ""
                     extra = {"reasoning_content": reasoning}
                     so_far = EngineReply("", 1.0, text, extra=extra)
-                    event["usage"] = _count_usage(conversation, so_far, cached)
+                    event["usage"] = _count_usage(conversation, so_far)
                 yield event
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
@@ -209,19 +200,14 @@ def _schema_in_words(conversation: Conversation) -> Any:
     """Return the JSON Schema behind the words "JSON Schema:" in the system message, None without
     one: a model follows it as an instruction.
     """
-    if conversation.messages[0]["role"] != "system":
-        return None
     _, words, text = conversation.texts[0].rpartition("JSON Schema:")
+    if conversation.messages[0]["role"] != "system" or not words:
+        return None
     try:
-        if words:
-            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
-        else:
-            schema = None
+        schema, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except ValueError:
         return None
-    if isinstance(schema, dict):
-        return schema
-    return None
+    return schema if isinstance(schema, dict) else None
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
@@ -248,16 +234,10 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
             limit = -1
         reasoning = written
     if limit is not None:
-        if limit >= 0:
-            text = cut_to_tokens(text, limit)
-        else:
-            text = ""
+        text = cut_to_tokens(text, limit) if limit >= 0 else ""
     if reasoning:
         extra["reasoning_content"] = reasoning
-    if text == reply.text:
-        reason = reply.reason
-    else:
-        reason = "length"
+    reason = reply.reason if text == reply.text else "length"
     return replace(reply, text=text, reason=reason, extra=extra)
 
 
@@ -276,10 +256,11 @@ async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
 
 def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
     """Return the calls with an id, where the engine has not given one."""
-    return [
-        {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row}
-        for index, row in enumerate(tool_calls)
-    ]
+    calls = []
+    for index, row in enumerate(tool_calls):
+        id_ = f"call_{call.id[3:]}{index or ''}"
+        calls.append({"id": id_, "type": "function", **row})
+    return calls
 
 
 def _final_event(
@@ -320,12 +301,7 @@ def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObje
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
-    head: JsonObject = {
-        "id": call.id,
-        "object": kind,
-        "created": int(time.time()),
-        "model": body.model,
-    }
+    head = call.head(kind) | {"model": body.model}
     search = (body.model_extra or {}).get("web_search")
     if search and search.get("enable"):
         title = tr("(local sandbox) there is no web search")
@@ -333,26 +309,7 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
     return head
 
 
-def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
-    """Return how many tokens the prompt begins with that the model read in the last minutes."""
-    rows = zip(conversation.messages, conversation.texts, strict=True)
-    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
-    now = call.world.clock.now()
-    prompts = call.world.recent_prompts
-    known = [
-        text for model, text, at in prompts if model == body.model and now - at < CACHE_SECONDS
-    ]
-    end = BLOCK_CHARS
-    while end <= len(prompt) and any(text.startswith(prompt[:end]) for text in known):
-        end += BLOCK_CHARS
-    prompts.append((body.model, prompt, now))
-    tokens = count_tokens(prompt[: end - BLOCK_CHARS])
-    if tokens >= MIN_CACHED_TOKENS:
-        return tokens
-    return 0
-
-
-def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
+def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """
@@ -362,6 +319,6 @@ def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: 
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
+    usage["prompt_tokens_details"] = {"cached_tokens": 0}
     usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

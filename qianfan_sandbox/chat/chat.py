@@ -4,10 +4,9 @@ to call.
 
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from operator import itemgetter
 
 from qfnb.base.text import count_tokens, has_chinese, is_chinese
 from qfnb.wire import chat as wire, inference
@@ -20,20 +19,11 @@ from ..services import metered
 from . import answers, conversion, images
 from .conversion import FunctionOptions, parse_options, resolve_target, validate
 
-_PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PREPOSITION = re.compile(
     r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
     re.IGNORECASE,
 )
-_QUESTION_WORD = re.compile(
-    r"an?|and|are|can|could|do|does|find|get|give|how|is|it|like|me|now|please|s|show|tell|the|today|tomorrow|what|when|"
-    r"where|which|who|will|you",
-    re.IGNORECASE,
-)
-
-_CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
-_ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
 
 MIN_SIMILARITY = 0.12
 """The similarity (0-1) of a question to a description from which the function is called."""
@@ -45,71 +35,26 @@ async def answer_application(call: Call, body: inference.AppPluginRequest) -> Js
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
     conversation = conversion.prompt_conversation(body.query, body.model_extra)
-    reply = await conversion.ask_model(call, call.world.engines.active.base_model(), conversation)
-    return answers.v1_answer(call, reply, body.query, body.stream)
+    return await _answer_by_base_model(call, conversation, body.stream)
 
 
 @emulates(inference.BUILTIN_PLUGIN_V1)
 @emulates(inference.BUILTIN_PLUGIN_2_V1)
-def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
-    """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
+async def answer_own_plugins(
+    call: Call, body: inference.BuiltinPluginRequest
+) -> JsonObject | Stream:
+    """Answer `/erniebot/plugins` with the base model; the platform's own plugins are not here."""
     conversion.validate_messages(call, body.messages)
-    names = ", ".join(inference.BUILTIN_PLUGINS)
-    if not {*body.plugins} <= {*inference.BUILTIN_PLUGINS} or not 1 <= len(body.plugins) <= 3:
-        raise call.refusal(f"plugins must be one to three of {names}")
-    question = content_text(body.messages[-1].content)
-    if "eChart" in body.plugins:
-        option = build_chart(question)
-    else:
-        option = None
-    if is_chinese(question):
-        texts = _CHART_TEXTS
-    else:
-        texts = _ENGLISH_CHART_TEXTS
-    text = texts[option is not None]
-    reply = conversion.tool_reply(text, kind="tool eChart")
-    plugin = {"plugin_id": "eChart", "plugin_name": "eChart"}
-    info = plugin | {
-        "plugin_req": json.dumps({"query": question}, ensure_ascii=False),
-        "plugin_resp": json.dumps({"option": option}, ensure_ascii=False),
-        "status": "2",
-        "api_id": "eChart.plot",
-    }
-    if body.stream:
-        usage = conversion.count_usage([question], text)
-        mark = conversion.sandbox_mark(reply)
-        return Stream(_stream_events(call, info, [plugin], text, usage, mark))
-    answer = answers.v1_answer(call, reply, question, stream=False)
-    assert isinstance(answer, dict)
-    return answer | {"plugin_info": [info], "plugin_metas": [plugin]}
+    conversation = Conversation([message.to_wire() for message in body.messages])
+    return await _answer_by_base_model(call, conversation, body.stream)
 
 
-async def _stream_events(
-    call: Call, info: JsonObject, metas: list[JsonObject], text: str, usage: Any, mark: Any
-) -> AsyncIterator[JsonObject]:
-    head = {
-        "id": call.id,
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "sandbox": mark,
-    }
-    yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
-    yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
-    last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
-    yield {"_event": "chat", **head, **last, "need_clear_history": False}
-
-
-def build_chart(question: str) -> JsonObject | None:
-    """Return the ECharts option of a bar chart of the numbers in a text, None without numbers."""
-    pairs = _PAIRS.findall(question)
-    if not pairs:
-        return None
-    names, values = zip(*pairs, strict=True)
-    return {
-        "xAxis": {"type": "category", "data": names},
-        "yAxis": {"type": "value"},
-        "series": [{"type": "bar", "data": [float(value) for value in values]}],
-    }
+async def _answer_by_base_model(
+    call: Call, conversation: Conversation, stream: bool
+) -> JsonObject | Stream:
+    model = call.world.engines.active.base_model()
+    reply = await conversion.ask_model(call, model, conversation)
+    return answers.v1_answer(call, reply, conversation.question, stream)
 
 
 def choose_function(
@@ -125,19 +70,20 @@ def choose_function(
     """
     from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
+    if not functions:
+        return None
     descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
-    if not descriptions:
+    score, best = max(
+        zip(relevance(question, descriptions), functions, strict=True), key=itemgetter(0)
+    )
+    if score < MIN_SIMILARITY and not must_call:
         return None
-    scores = relevance(question, descriptions)
-    best = max(range(len(scores)), key=scores.__getitem__)
-    if scores[best] < MIN_SIMILARITY and not must_call:
-        return None
-    properties = (functions[best].get("parameters") or {}).get("properties") or {}
-    arguments = _extract_arguments(properties, question, descriptions[best])
-    return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
+    properties = (best.get("parameters") or {}).get("properties") or {}
+    arguments = _extract_arguments(properties, question)
+    return str(best.get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
-def _extract_arguments(properties: JsonMapping, question: str, description: str) -> JsonObject:
+def _extract_arguments(properties: JsonMapping, question: str) -> JsonObject:
     numbers = iter(_NUMBER.findall(question))
     arguments: JsonObject = {}
     for name, schema in properties.items():
@@ -151,19 +97,20 @@ def _extract_arguments(properties: JsonMapping, question: str, description: str)
             if (number := next(numbers, None)) is not None:
                 arguments[name] = float(number) if kind == "number" else int(float(number))
         else:
-            arguments[name] = _subject(question, description)
+            arguments[name] = _subject(question)
     return arguments
 
 
-def _subject(question: str, description: str) -> str:
-    """Return the subject of a question to a function: its quotation, or what is left without the
-    usual words.
+def _subject(question: str) -> str:
+    """Return the subject of a question to a function: its quotation, what stands behind an English
+    preposition, or what is left without the usual words.
     """
     quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
     if quotation:
         return quotation.group(1)
     if not has_chinese(question):
-        return _english_subject(question, description) or question
+        match = _PREPOSITION.search(question)
+        return match[1] if match else question
     stripped = re.sub(
         r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
     )
@@ -171,17 +118,6 @@ def _subject(question: str, description: str) -> str:
         0
     ]
     return subject or question
-
-
-def _english_subject(question: str, description: str) -> str:
-    """Return what stands behind a preposition, else the words that the function's description has
-    not.
-    """
-    if match := _PREPOSITION.search(question):
-        return match[1]
-    described = set(re.findall(r"[a-z]+", description.lower()))
-    words = [word for word in re.findall(r"[\w-]+", question) if word.lower() not in described]
-    return " ".join(word for word in words if not _QUESTION_WORD.fullmatch(word))
 
 
 @emulates(wire.CHAT_V1)

@@ -10,10 +10,8 @@ import io
 import math
 import re
 import secrets
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,10 +54,7 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row = require_preset(call, "text2image", body.model)
-    if body.n is None:
-        n = 1
-    else:
-        n = body.n
+    n = 1 if body.n is None else body.n
     is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
     if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
@@ -171,13 +166,7 @@ def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
 def _build_response(call: Call, prompt: str, data: list[JsonObject]) -> JsonObject:
     tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {
-        "id": call.id,
-        "object": "image",
-        "created": int(time.time()),
-        "data": data,
-        "usage": usage,
-    }
+    return call.head("image") | {"data": data, "usage": usage}
 
 
 def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
@@ -195,18 +184,17 @@ MAX_BYTES = 10 << 20
 MAX_CHAT_PICTURES = 10
 
 
-@dataclass(frozen=True)
-class PictureLimits:
+class PictureLimits(NamedTuple):
     """What a picture of a request may be."""
 
-    formats: frozenset[str]
+    formats: set[str]
     min_side: int  # pixels of the shorter side
     max_side: float = math.inf  # pixels of the longer side
     max_ratio: float = math.inf  # of the longer side to the shorter one
 
 
-CHAT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "BMP"}), 5, max_side=5999)
-EDIT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "WEBP", "BMP", "ICO"}), 128, max_ratio=4)
+CHAT_LIMITS = PictureLimits({"JPEG", "PNG", "BMP"}, 5, max_side=5999)
+EDIT_LIMITS = PictureLimits({"JPEG", "PNG", "WEBP", "BMP", "ICO"}, 128, max_ratio=4)
 
 
 def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
@@ -234,10 +222,7 @@ def read_references(call: Call, value: str | list[str]) -> list[bytes]:
     Raises:
         Refusal: there is none, or one is not acceptable.
     """
-    if isinstance(value, str):
-        urls = [value]
-    else:
-        urls = value
+    urls = [value] if isinstance(value, str) else value
     code = "invalid_image_genration_refer_image"
     if not 1 <= len(urls) <= 3:
         raise call.refusal("image must be a text or a list of 1 to 3 texts", v2_code=code)

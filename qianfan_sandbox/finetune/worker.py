@@ -455,7 +455,7 @@ def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
     dataset = store.get("dataset", source)
     if dataset is None:
         raise ValueError(f"{source} does not exist")
-    return [entity.row for _, entity in rows.iter_entities(store, dataset)]
+    return [entity.row for entity in rows.iter_entities(store, dataset)]
 
 
 def _parse(address: str, content: bytes, data_format: str) -> RowParser:

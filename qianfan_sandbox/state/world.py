@@ -14,7 +14,6 @@ import secrets
 import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,8 +29,6 @@ from .lifecycle import Clock, JobQueue, Lifecycle
 from .store import Document, Store, make_private
 
 MODES_ID = "modes"
-
-MAX_PROMPTS = 50  # kept to tell which tokens are cached
 
 MAX_PICTURES = 64
 PICTURE_SECONDS = 24 * 3600
@@ -63,7 +60,6 @@ class World:
         queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
-        recent_prompts: the model, the text and the time of each: their beginnings count as cached.
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -90,7 +86,6 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
-        self.recent_prompts: deque[tuple[str, str, float]] = deque(maxlen=MAX_PROMPTS)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self.engines = EngineRegistry(self.store, load_config(folder))
         self.queues: dict[str, JobQueue] = {}
@@ -102,7 +97,6 @@ class World:
 
     def set_modes(self, changes: JsonMapping) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
-        self.recent_prompts.clear()
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
         if self.store.get("setting", MODES_ID) is None:
             self.store.add("setting", MODES_ID)
