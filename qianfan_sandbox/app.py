@@ -29,6 +29,7 @@ from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.batches import MAX_FILE_BYTES, UPLOAD
 from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
+from .engines.protocol import BUILT_IN
 from .failures import DeliveryCounter, Fault, describe_error
 from .http.call import (
     HANDLERS,
@@ -85,7 +86,7 @@ def _health(world: World, body: JsonObject) -> JsonObject:
         "pid": world.address.pid,
         "version": world.address.version,
         **{name: queue.unfinished for name, queue in world.queues.items()},
-        "engine": world.engines.describe(),
+        "engine": {"name": "builtin", "label": BUILT_IN},
         "modes": world.modes.model_dump(),
         "streams": world.open_streams,
         "requests": world.endpoint_counts,

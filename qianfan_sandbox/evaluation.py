@@ -23,7 +23,7 @@ from qfnb.wire.base import Id, JsonMapping, JsonObject
 from . import datasets, models, rows, storage
 from .finetune import scores
 from .finetune.scores import word_unit
-from .http.call import Call, emulates, fields_of, page_by_marker, page_by_number, utc
+from .http.call import Call, describes, emulates, fields_of, page_by_marker, page_by_number, utc
 from .state.lifecycle import is_finished
 from .state.store import Document, random_id
 from .state.world import World
@@ -121,10 +121,12 @@ def result_dataset(world: World, task: Document) -> Document:
     return world.store.get("dataset", key) or {}
 
 
-def report_source(task: Document) -> JsonObject:
-    """Return what a report says about how its scores were computed."""
+def _report_fields(task: Document) -> JsonObject:
+    """Return what a report says about its task, and how its scores were computed."""
     source = {"engine": ENGINE, "words": word_unit()}
-    return source | ({"referee": tr(REFEREE_NAME)} if wire.MODEL in task["modes"] else {})
+    if wire.MODEL in task["modes"]:
+        source["referee"] = tr(REFEREE_NAME)
+    return {"evalMode": ",".join(task["modes"]), "sandbox": source}
 
 
 def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
@@ -306,10 +308,8 @@ def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
-@emulates(wire.INFO)
-def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
+def info(call: Call, task: Document) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.id, "id")
     world = call.world
     run = run_of(world, task)
     return {
@@ -331,26 +331,23 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     }
 
 
-@emulates(wire.REPORT)
-def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
+describes(wire.INFO, KIND, "id", info)
+
+
+def report(call: Call, task: Document) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.id, "id")
-    return [
-        {
-            **_version_to_wire(unit),
-            **fields_of(
-                unit, "id", evalUnitId="id", modelVersionSource="source", effectMetric="metrics"
-            ),
-            "modelForm": "model",
-            "evalMode": ",".join(task["modes"]),
-            "evaluationId": task["number"],
-            "evaluationIdStr": task["id"],
-            "evaluationName": task["name"],
-            "sandbox": report_source(task),
-        }
-        for unit in unit_results(call.world, task)
-        if unit["metrics"]
-    ]
+    names = {"evaluationId": "number", "evaluationIdStr": "id", "evaluationName": "name"}
+    common = fields_of(task, **names) | {"modelForm": "model"} | _report_fields(task)
+    reports = []
+    for unit in unit_results(call.world, task):
+        row = fields_of(unit, "id", evalUnitId="id", modelVersionSource="source")
+        if unit["metrics"]:
+            metrics = {"effectMetric": unit["metrics"]}
+            reports.append(_version_to_wire(unit) | row | metrics | common)
+    return reports
+
+
+describes(wire.REPORT, KIND, "id", report)
 
 
 @emulates(wire.STOP)
@@ -456,18 +453,18 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     for task in reversed(call.store.all(KIND)):
         texts = [task["name"], task["id"], *(unit["version"] for unit in task["units"])]
         if _eval_type(task) == body.eval_type and any(keyword in text for text in texts):
-            tasks.append(_task_to_wire(call, task))
-    return page_by_marker(call, tasks, "taskId", body, "taskList")
+            tasks.append(task)
+    return page_by_marker(call, tasks, body, _task_to_wire, "taskList")
 
 
-@emulates(wire.INFO_V2)
-def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
+def describe(call: Call, task: Document) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.task_id, "taskId")
-    units = unit_results(call.world, task)
-    model_configs = [
-        {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
-    ]
+    units = []
+    model_configs = []
+    for unit in unit_results(call.world, task):
+        model_configs.append(fields_of(unit, modelId="version", promptTemplate="template"))
+        row = fields_of(unit, "message", evalUnitId="id", modelId="version")
+        units.append(row | {"state": wire.STATES[unit["state"]]})
     model_config = {
         "versionId": task["dataset"],
         "storageType": "sysStorage",
@@ -476,35 +473,30 @@ def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
     return {
         **_task_to_wire(call, task),
         "evalObjectConfig": {"evalModelConfig": model_config},
-        "evalUnits": [
-            {
-                **fields_of(unit, "message", evalUnitId="id", modelId="version"),
-                "state": wire.STATES[unit["state"]],
-            }
-            for unit in units
-        ],
+        "evalUnits": units,
         "sandbox": {"engine": ENGINE},
     }
 
 
-@emulates(wire.REPORT_V2)
-def report_v2(call: Call, body: wire.EvalTaskRef) -> list[JsonObject]:
+describes(wire.INFO_V2, KIND, "taskId", describe)
+
+
+def report_v2(call: Call, task: Document) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.task_id, "taskId")
-    return [
-        {
-            "taskId": task["id"],
-            "taskName": task["name"],
-            "modelId": unit["version"],
-            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
-            "evalObjectType": wire.EVALUATE_MODELS,
-            "evalMode": ",".join(task["modes"]),
-            "effectMetric": unit["metrics"],
-            "sandbox": report_source(task),
-        }
-        for unit in unit_results(call.world, task)
-        if unit["metrics"]
-    ]
+    common = {
+        **fields_of(task, taskId="id", taskName="name"),
+        "inferDatasetId": result_dataset(call.world, task).get("id", ""),
+        "evalObjectType": wire.EVALUATE_MODELS,
+        **_report_fields(task),
+    }
+    reports = []
+    for unit in unit_results(call.world, task):
+        if unit["metrics"]:
+            reports.append(common | fields_of(unit, modelId="version", effectMetric="metrics"))
+    return reports
+
+
+describes(wire.REPORT_V2, KIND, "taskId", report_v2)
 
 
 @emulates(wire.DELETE_V2)
@@ -582,10 +574,7 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    if body.export_type == wire.STORAGE:
-        path = f"evaluation_exports/{id_}.zip"
-    else:
-        path = ""
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
@@ -605,12 +594,12 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     return {"exportID": export["number"], "exportIDStr": id_}
 
 
-@emulates(wire.EXPORT_INFO)
-def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
+def export_info(call: Call, export: Document) -> JsonObject:
     """Describe an export; it has an address once it is done."""
-    export = call.find(EXPORT, body.export_id, "exportID")
     state = call.lifecycle.state(export["plan"])
-    local = state == wire.DONE and export["type"] == wire.LOCAL
+    url = ""
+    if state == wire.DONE and export["type"] == wire.LOCAL:
+        url = f"{call.world.address.url}/_evaluations/{export['name']}.zip"
     return {
         **fields_of(
             export,
@@ -623,10 +612,11 @@ def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
             exportPath="path",
         ),
         "state": state,
-        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip"
-        if local
-        else "",
+        "downloadUrl": url,
     }
+
+
+describes(wire.EXPORT_INFO, EXPORT, "exportID", export_info)
 
 
 def routes(world: World) -> list[Route]:

@@ -50,7 +50,12 @@ def preset_models() -> list[Document]:
     models: dict[str, Document] = {}
     for row in catalog.load_models():
         if row.kind in PRESET_TYPES and row.name not in models:
-            fields = {"name": row.name, "type": PRESET_TYPES[row.kind], "labels": [], "tags": None}
+            fields: Document = {
+                "name": row.name,
+                "type": PRESET_TYPES[row.kind],
+                "labels": [],
+                "tags": None,
+            }
             models[row.name] = _preset_fields("am-", row.name) | fields
     return [*models.values()]
 
@@ -255,7 +260,7 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
 
 def sandbox_fields(call: Call, version: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
-    fields = {"engine": BUILT_IN if version.get("task") else call.world.engines.active.label}
+    fields: JsonObject = {"engine": BUILT_IN}
     if version.get("step") is not None:
         fields["step"] = version["step"]
     return fields

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from .._command_line import Command, create_app
 from ..base.language import tr, tr_noop
 from ..base.text import labelled
 from ..errors import InvalidArgumentError, SandboxError
-from ..wire import sandbox as engine_configs
 from ..wire.sandbox import Address
 from . import process
 
@@ -59,41 +57,8 @@ def start(
             ),
         ),
     ] = None,
-    engine: Annotated[
-        str | None, Option(help=tr_noop("builtin or upstream; stays until another is chosen."))
-    ] = None,
-    upstream_url: Annotated[
-        str | None, Option(metavar="URL", help="http://localhost:11434/v1")
-    ] = None,
-    upstream_model: Annotated[
-        str | None,
-        Option(metavar="MODEL", help=tr_noop("The model there that answers for all models.")),
-    ] = None,
-    upstream_map: Annotated[
-        str | None, Option(metavar="NAME=MODEL,…", help=tr_noop("Exceptions from that."))
-    ] = None,
-    upstream_embedding_model: Annotated[
-        str | None, Option(metavar="MODEL", help=tr_noop("The embedding model there."))
-    ] = None,
-    upstream_timeout: Annotated[
-        str | None,
-        Option(metavar="SECONDS", help=tr_noop("Seconds without data before a call fails (120).")),
-    ] = None,
-    ask_key: Annotated[
-        bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))
-    ] = False,
 ) -> None:
-    options = {
-        "engine": engine,
-        "upstream_url": upstream_url,
-        "upstream_model": upstream_model,
-        "upstream_map": upstream_map,
-        "upstream_embedding_model": upstream_embedding_model,
-        "upstream_timeout": upstream_timeout,
-        "upstream_key": getpass.getpass(tr("key of the upstream: ")) if ask_key else None,
-    }
-    engine_options = {name: value for name, value in options.items() if value is not None}
-    address = process.ensure(engine=engine_options, idle_minutes=idle_minutes)
+    address = process.ensure(idle_minutes=idle_minutes)
     if strict is not None:
         process.ask_control("POST", "modes", {"strict": strict})
     _print_address(address)
@@ -132,7 +97,6 @@ def serve(
         return 1
     folder = process.default_home()
     process.prepare_folder(folder)
-    engine_configs.save_config(folder, engine_configs.resolve_config(folder, None))
     print(
         tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"),
         flush=True,

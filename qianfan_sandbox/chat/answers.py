@@ -2,11 +2,13 @@
 or in pieces.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
@@ -15,11 +17,14 @@ from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
-from ..engines.builtin.engine import BuiltinModel
-from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
+from ..engines.builtin import engine
+from ..engines.protocol import Conversation, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
@@ -30,12 +35,11 @@ _ALTERNATIVES = {"high": 2, "max": 8}
 def finish_reply(
     call: Call,
     reply: EngineReply,
-    model: ChatModel,
+    model: LanguageModel,
     conversation: Conversation,
     options: GenerationOptions,
 ) -> EngineReply:
-    """Return a reply with thinking, form and limits as the options say, as far as its engine has
-    not seen to them.
+    """Return a reply with thinking, form and limits as the options say.
 
     Args:
         call: the call.
@@ -47,8 +51,6 @@ def finish_reply(
     Raises:
         Refusal: the schema cannot be filled.
     """
-    if "tools" in model.abilities:
-        return reply
     reasoning = ""
     if options.thinks:
         reasoning = _explain(reply, model, conversation, options)
@@ -74,7 +76,7 @@ def build_answer(
         options: of the request.
     """
     if body.stream:
-        return stream_pieces(call, body, conversation, _cut_into_pieces(reply), options)
+        return Stream(_stream_events(call, body, conversation, reply, options), done="[DONE]")
     message = {"role": "assistant", "content": reply.text, **reply.extra}
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
@@ -91,55 +93,52 @@ def v1_answer(
     request = ChatRequestV2.model_validate(
         {"model": "", "messages": [{"role": "user", "content": prompt}], "stream": stream}
     )
-    answer = build_answer(
-        call, request, Conversation.from_prompt(prompt), reply, GenerationOptions()
-    )
+    conversation_ = Conversation([{"role": "user", "content": prompt}])
+    answer = build_answer(call, request, conversation_, reply, GenerationOptions())
     return conversion.to_v1_answer(call, answer, kind=kind)
 
 
-def stream_pieces(
+async def _stream_events(
     call: Call,
     body: ChatRequestV2,
     conversation: Conversation,
-    pieces: conversion.ReplyPieces,
+    reply: EngineReply,
     options: GenerationOptions,
-) -> Stream:
-    """Return v2's stream of deltas that end with the whole reply.
-
-    Args:
-        call: the call.
-        body: the request.
-        conversation: what is answered.
-        pieces: the deltas, then the reply.
-        options: say which pieces have the usage; a running one counts all tokens so far.
+) -> AsyncIterator[JsonObject]:
+    """Yield a whole reply as deltas, the thinking first, then what ends it; the options say which
+    events have the usage, a running one counts all tokens so far.
     """
     head = _head(call, body, "chat.completion.chunk")
-
-    async def events() -> AsyncIterator[JsonObject]:
-        text = reasoning = ""
-        sent_calls = False
-        try:
-            async for piece in pieces:
-                if isinstance(piece, EngineReply):
-                    calls = [] if sent_calls else piece.extra.get("tool_calls", [])
-                    usage = _count_usage(conversation, piece)
-                    yield _final_event(piece, _identify(call, calls), usage, head, options)
-                    continue
-                sent_calls = sent_calls or "tool_calls" in piece
-                delta = {"role": "assistant", **piece}
-                choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
-                event = {**head, "choices": [choice]}
-                if options.usage_pieces == "all":
-                    text += piece.get("content") or ""
-                    reasoning += piece.get("reasoning_content") or ""
-                    extra = {"reasoning_content": reasoning}
-                    so_far = EngineReply("", 1.0, text, extra=extra)
-                    event["usage"] = _count_usage(conversation, so_far)
-                yield event
-        except EngineError as error:
-            raise conversion.engine_refusal(call, error) from None
-
-    return Stream(events(), done="[DONE]")
+    reasoning = str(reply.extra.get("reasoning_content", ""))
+    so_far = EngineReply("", 1.0, "", extra={"reasoning_content": ""})
+    for is_content, text, size in (
+        (False, reasoning, REASONING_PIECE_CHARS),
+        (True, reply.text, PIECE_CHARS),
+    ):
+        for start in range(0, len(text), size):
+            piece = text[start : start + size]
+            delta = {"role": "assistant", "content": ""}
+            if is_content:
+                delta["content"] = piece
+                so_far = replace(so_far, text=so_far.text + piece)
+            else:
+                delta["reasoning_content"] = piece
+                so_far = replace(so_far, extra={"reasoning_content": text[: start + size]})
+            choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
+            event = {**head, "choices": [choice]}
+            if options.usage_pieces == "all":
+                event["usage"] = _count_usage(conversation, so_far)
+            yield event
+            await asyncio.sleep(PIECE_SECONDS)
+    last: JsonObject = {"content": ""}
+    if calls := _identify(call, reply.extra.get("tool_calls", [])):
+        last["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
+    choice = {"index": 0, "delta": last, "finish_reason": reply.reason, "flag": 0}
+    usage = _count_usage(conversation, reply)
+    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    if options.usage_pieces == "none":
+        event["_unsent"] = ["usage"]
+    yield event
 
 
 def wrap_as_json(reply: EngineReply) -> EngineReply:
@@ -157,14 +156,12 @@ def wrap_as_json(reply: EngineReply) -> EngineReply:
 
 
 def _explain(
-    reply: EngineReply, model: ChatModel, conversation: Conversation, options: GenerationOptions
+    reply: EngineReply, model: LanguageModel, conversation: Conversation, options: GenerationOptions
 ) -> str:
-    """Return how a reply came about; "" for a model that cannot say it."""
+    """Return how a reply came about."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
         return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
-    if not isinstance(model, BuiltinModel):
-        return ""
-    text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
+    text = engine.explain(model, conversation.question, reply, _ALTERNATIVES[options.effort])
     if options.budget is None:
         return text
     return cut_to_tokens(text, options.budget)
@@ -241,19 +238,6 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
     return replace(reply, text=text, reason=reason, extra=extra)
 
 
-async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
-    """Yield a whole reply as deltas, the thinking first, then the reply."""
-    reasoning = str(reply.extra.get("reasoning_content", ""))
-    for name, text, size in (
-        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
-        ("content", reply.text, PIECE_CHARS),
-    ):
-        for start in range(0, len(text), size):
-            yield {"content": "", name: text[start : start + size]}
-            await asyncio.sleep(PIECE_SECONDS)
-    yield reply
-
-
 def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
     """Return the calls with an id, where the engine has not given one."""
     calls = []
@@ -261,26 +245,6 @@ def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
         id_ = f"call_{call.id[3:]}{index or ''}"
         calls.append({"id": id_, "type": "function", **row})
     return calls
-
-
-def _final_event(
-    reply: EngineReply,
-    calls: list[JsonObject],
-    usage: Any,
-    head: JsonMapping,
-    options: GenerationOptions,
-) -> JsonObject:
-    """Return the last event of a stream; it has the calls of functions, unless the engine has
-    streamed them.
-    """
-    delta: JsonObject = {"content": ""}
-    if calls:
-        delta["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
-    choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
-    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
-    if options.usage_pieces == "none":
-        event["_unsent"] = ["usage"]
-    return event
 
 
 def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObject:
@@ -310,11 +274,7 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
 
 
 def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
-    """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
-    of the completion.
-    """
-    if reply.usage is not None:
-        return dict(reply.usage)
+    """Return the tokens, as `count_tokens` does; thinking is part of the completion."""
     reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning

@@ -13,7 +13,8 @@ from qfnb.wire import chat as wire, inference
 from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.catalog import CatalogModel
 
-from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
+from ..engines.builtin import engine
+from ..engines.protocol import Conversation, EngineReply, content_text
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion, images
@@ -30,30 +31,27 @@ MIN_SIMILARITY = 0.12
 
 
 @emulates(inference.PLUGIN_V1)
-async def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
+def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
     """Answer `/plugin/<endpoint>/` with the base model; an application has no plugins here."""
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
     conversation = conversion.prompt_conversation(body.query, body.model_extra)
-    return await _answer_by_base_model(call, conversation, body.stream)
+    return _answer_by_base_model(call, conversation, body.stream)
 
 
 @emulates(inference.BUILTIN_PLUGIN_V1)
 @emulates(inference.BUILTIN_PLUGIN_2_V1)
-async def answer_own_plugins(
-    call: Call, body: inference.BuiltinPluginRequest
-) -> JsonObject | Stream:
+def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
     """Answer `/erniebot/plugins` with the base model; the platform's own plugins are not here."""
     conversion.validate_messages(call, body.messages)
     conversation = Conversation([message.to_wire() for message in body.messages])
-    return await _answer_by_base_model(call, conversation, body.stream)
+    return _answer_by_base_model(call, conversation, body.stream)
 
 
-async def _answer_by_base_model(
+def _answer_by_base_model(
     call: Call, conversation: Conversation, stream: bool
 ) -> JsonObject | Stream:
-    model = call.world.engines.active.base_model()
-    reply = await conversion.ask_model(call, model, conversation)
+    reply = engine.answer(engine.base_model(), conversation)
     return answers.v1_answer(call, reply, conversation.question, stream)
 
 
@@ -122,7 +120,7 @@ def _subject(question: str) -> str:
 
 @emulates(wire.CHAT_V1)
 @metered
-async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
+def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
     """Answer `/chat/<endpoint>` as v2 would, with the refusals that v1 has besides."""
     if any(message.role == "system" for message in body.messages):
         raise call.refusal("invalid role in message: system is an option of its own here")
@@ -131,17 +129,17 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
         raise call.refusal("the length of messages must be an odd number")
     validate(call, FunctionOptions, body.model_extra or {})
     request = conversion.to_v2_request(body, call.path["model"])
-    return conversion.to_v1_answer(call, await answer_chat(call, request))
+    return conversion.to_v1_answer(call, answer_chat(call, request))
 
 
 @emulates(wire.CHAT_V2)
 @metered
-async def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
+def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Answer `/v2/chat/completions`."""
-    return await answer_chat(call, body)
+    return answer_chat(call, body)
 
 
-async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
+def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Return the answer to a conversation, in v2's form; refusals are those of the call's
     version.
     """
@@ -151,17 +149,7 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     conversation = conversion.conversation_v2(body)
     _validate_length(call, row, conversation)
     images.validate_pictures(call, body.messages)
-    sandbox_reply = _sandbox_reply(call, model, body)
-    writes_format = options.json_format == "text" or "tools" in model.abilities
-    if (
-        sandbox_reply is None
-        and body.stream
-        and writes_format
-        and isinstance(model, StreamingModel)
-    ):
-        pieces = await conversion.start_stream(call, model, conversation)
-        return answers.stream_pieces(call, body, conversation, pieces, options)
-    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
+    reply = _sandbox_reply(call, body) or engine.answer(model, conversation)
     reply = answers.finish_reply(call, reply, model, conversation, options)
     return answers.build_answer(call, body, conversation, reply, options)
 
@@ -197,12 +185,10 @@ def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[Jso
     return functions, choice == "required" or isinstance(choice, Mapping)
 
 
-def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> EngineReply | None:
-    """Return the sandbox's own reply to functions, their results and pictures, if the model cannot
-    use them.
+def _sandbox_reply(call: Call, body: wire.ChatRequest) -> EngineReply | None:
+    """Return the sandbox's own reply to functions, their results and pictures, which the model
+    cannot use.
     """
-    if "tools" in model.abilities:
-        return None
     last_message = body.messages[-1]
     if last_message.role in {"function", "tool"}:
         return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")

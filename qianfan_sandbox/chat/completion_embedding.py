@@ -7,7 +7,7 @@ from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog, inference as wire
 from qfnb.wire.base import JsonObject
 
-from ..engines.protocol import EngineError, Vectors
+from ..engines.builtin import engine
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion
@@ -23,24 +23,24 @@ from .conversion import (
 
 @emulates(wire.COMPLETION_V1)
 @metered
-async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
+def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     """Answer `/completions/<endpoint>`."""
     validate(call, SamplingOptions, body.model_extra or {})
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
     if catalog.find_model("completion", model_name):
-        model = call.world.engines.active.base_model(model_name)
+        model = engine.base_model()
     else:
         model = resolve_model(call, model_name)
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
-    reply = await conversion.ask_model(call, model, conversation)
+    reply = engine.answer(model, conversation)
     return answers.v1_answer(call, reply, body.prompt, body.stream, "completion")
 
 
 @emulates(wire.COMPLETION_V2)
 @metered
-async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
+def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
     (model, row) = resolve_target(call, body.model)
     extra = body.model_extra or {}
@@ -49,8 +49,7 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     limit = options.max_tokens
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
-    conversation = conversion.prompt_conversation(body.prompt, extra, limit)
-    reply = await conversion.ask_model(call, model, conversation)
+    reply = engine.answer(model, conversion.prompt_conversation(body.prompt, extra))
     text = reply.text
     if body.suffix:
         text = text.partition(body.suffix)[0]
@@ -59,7 +58,7 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
         text = cut_to_tokens(text, limit)
         reason = "length"
     head = call.head("text_completion") | {"model": body.model}
-    usage = reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], text)
+    usage = conversion.count_usage([body.prompt, body.suffix or ""], text)
     tail = {"usage": usage, "sandbox": conversion.sandbox_mark(reply)}
     if body.stream:
         return Stream(_fill_pieces(text, reason, head, tail), done="[DONE]")
@@ -75,27 +74,27 @@ async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIte
 
 
 @emulates(wire.EMBEDDING_V1)
-async def embed_v1(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
+def embed_v1(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
     """Answer `/embeddings/<endpoint>`."""
-    return await _embed(call, body, call.path["model"])
+    return _embed(call, body, call.path["model"])
 
 
 @emulates(wire.EMBEDDING_V2)
-async def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> JsonObject:
+def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> JsonObject:
     """Answer `/v2/embeddings`."""
-    return {**await _embed(call, body, body.model), "model": body.model}
+    return {**_embed(call, body, body.model), "model": body.model}
 
 
 @emulates(wire.RERANK_V1)
-async def rerank_v1(call: Call, body: wire.RerankRequest) -> JsonObject:
+def rerank_v1(call: Call, body: wire.RerankRequest) -> JsonObject:
     """Answer `/reranker/<endpoint>`."""
-    return await _rerank(call, body, call.path["model"])
+    return _rerank(call, body, call.path["model"])
 
 
 @emulates(wire.RERANK_V2)
-async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> JsonObject:
+def rerank_v2(call: Call, body: wire.RerankRequestV2) -> JsonObject:
     """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
-    return {**await _rerank(call, body, body.model), "model": body.model}
+    return {**_rerank(call, body, body.model), "model": body.model}
 
 
 @emulates(wire.TOKENIZER)
@@ -104,7 +103,7 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> JsonObject:
     return call.head("tokenizer.erniebot") | {"usage": _text_usage([body.prompt])}
 
 
-async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
+def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
     row = require_preset(call, "embedding", name)
     max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
     if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
@@ -116,33 +115,23 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObje
         if not row.max_chars and row.max_input and (count := count_tokens(text)) > row.max_input:
             message = f"input[{number}] has {count} tokens, at most {row.max_input}"
             raise call.refusal(message, code=336103, v2_code="tokens_too_long")
-    embedded = await _embed_texts(call, body.input, row.dimensions)
     data = []
-    for index, vector in enumerate(embedded.rows):
+    for index, vector in enumerate(engine.embed(body.input, row.dimensions)):
         data.append({"object": "embedding", "embedding": vector, "index": index})
     return {
         **call.head("embedding_list"),
         "data": data,
         "usage": _text_usage(body.input),
-        "sandbox": {"engine": embedded.label},
+        "sandbox": {"engine": engine.NGRAM_LABEL},
     }
 
 
-async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
-    """Return vectors of the engine that embeds, of a model's dimensions where it has a choice."""
-    try:
-        return await call.world.engines.embedding_engine.embed(texts, dimensions)
-    except EngineError as error:
-        raise conversion.engine_refusal(call, error) from None
-
-
-async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
+def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
     require_preset(call, "reranker", name)
     _validate_rerank(call, body)
-    from ..engines.builtin.features import RELEVANCE_DIMENSIONS, cosines  # noqa: PLC0415 - numpy
+    from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
-    vectors = await _embed_texts(call, [body.query, *body.documents], RELEVANCE_DIMENSIONS)
-    scores = cosines(vectors.rows)
+    scores = relevance(body.query, body.documents)
     results: list[JsonObject] = []
     for index, (document, score) in enumerate(zip(body.documents, scores, strict=True)):
         results.append({"document": document, "relevance_score": round(score, 6), "index": index})
@@ -151,7 +140,7 @@ async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject
         **call.head("reranker_list"),
         "results": results[: body.top_n],
         "usage": _text_usage([body.query, *body.documents]),
-        "sandbox": {"engine": vectors.label},
+        "sandbox": {"engine": engine.NGRAM_LABEL},
     }
 
 

@@ -1,14 +1,13 @@
 """Requests as conversations, which are in OpenAI's form, and replies as the platform writes them:
 whole or in pieces.
-
-An engine's errors become refusals.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -19,16 +18,13 @@ from qfnb.wire.catalog import MODELS_V2, CatalogModel
 from qfnb.wire.chat import ChatRequestV2
 from qfnb.wire.prices import PriceStep
 
-from ..engines.protocol import (
-    ChatModel,
-    Conversation,
-    EngineError,
-    EngineReply,
-    StreamingModel,
-    content_text,
-)
-from ..http.call import INVALID_REQUEST, Call, Refusal, Stream, emulates, v1_refusal, v2_refusal
+from ..engines.builtin import engine
+from ..engines.protocol import BUILT_IN, Conversation, EngineReply, content_text
+from ..http.call import Call, Refusal, Stream, emulates, v1_refusal, v2_refusal
 from ..services import active_deployment, find_service
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 MIN_BUDGET = 100
 EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
@@ -245,25 +241,6 @@ pieces.
 """
 
 _SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
-_V2_OPTIONS = (
-    "max_tokens",
-    "max_completion_tokens",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-)
-
-_ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
-    "server": (336000, "internal_error", 500, "server_error"),
-    "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
-    "argument": (336003, "invalid_argument", 400, INVALID_REQUEST),
-    "model": (336005, "invalid_model", 404, INVALID_REQUEST),
-    "length": (336103, "tokens_too_long", 400, INVALID_REQUEST),
-}
-"""v1's number, v2's code, status and type of an engine's error, by its category."""
-
-ReplyPieces = AsyncIterator[JsonMapping | EngineReply]
 
 
 def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
@@ -287,19 +264,14 @@ def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
 
 
 def conversation_v2(body: wire.ChatRequest) -> Conversation:
-    """Return the conversation of a v2 request, without the options that only Qianfan has."""
-    options = _set_options(body.model_extra or {}, (*_SHARED_OPTIONS, *_V2_OPTIONS))
-    return Conversation([message.to_wire() for message in body.messages], options)
+    """Return the conversation of a request, with its options."""
+    messages = [message.to_wire() for message in body.messages]
+    return Conversation(messages, body.model_extra or {})
 
 
-def prompt_conversation(
-    prompt: str, extra: JsonMapping | None, max_tokens: int | None = None
-) -> Conversation:
-    """Return the conversation of one question with the options that all models share."""
-    options = _set_options(extra or {}, _SHARED_OPTIONS)
-    if max_tokens:
-        options["max_tokens"] = max_tokens
-    return Conversation([{"role": "user", "content": prompt}], options)
+def prompt_conversation(prompt: str, extra: JsonMapping | None) -> Conversation:
+    """Return the conversation of one question, with the options of its request."""
+    return Conversation([{"role": "user", "content": prompt}], extra or {})
 
 
 def _set_options(extra: JsonMapping, names: Sequence[str]) -> JsonObject:
@@ -325,32 +297,6 @@ def is_blank(content: str | list[JsonObject] | None) -> bool:
     if isinstance(content, list) and any(part.get("type") != "text" for part in content):
         return False
     return not content_text(content)
-
-
-async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> EngineReply:
-    """Return a model's answer.
-
-    Args:
-        call: the call.
-        model: the model.
-        conversation: its last message is answered.
-
-    Raises:
-        Refusal: the engine has failed.
-    """
-    try:
-        return await model.answer(conversation)
-    except EngineError as error:
-        raise engine_refusal(call, error) from None
-
-
-def engine_refusal(call: Call, error: EngineError) -> Refusal:
-    """Return an engine's error as the platform writes it, with the reason."""
-    code, v2_code, status, type_ = _ERRORS_BY_CATEGORY[error.category]
-    refusal = call.refusal(error.message, code=code, v2_code=v2_code, status=status, type_=type_)
-    if error.retry_after:
-        refusal.headers["retry-after"] = error.retry_after
-    return refusal
 
 
 def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
@@ -429,10 +375,8 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
 
 def sandbox_mark(reply: EngineReply) -> JsonObject:
     """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
-    mark = {"engine": reply.label, "kind": reply.kind}
-    if not math.isnan(reply.confidence):
-        mark["confidence"] = round(reply.confidence, 3)
-    return mark
+    confidence = round(reply.confidence, 3)
+    return {"engine": BUILT_IN, "kind": reply.kind, "confidence": confidence}
 
 
 def _message_v1(message: wire.Message) -> JsonObject:
@@ -447,25 +391,6 @@ def _message_v1(message: wire.Message) -> JsonObject:
     return converted
 
 
-async def start_stream(
-    call: Call, model: StreamingModel, conversation: Conversation
-) -> ReplyPieces:
-    """Return a model's pieces once the first is there: until then an error can be a refusal."""
-    pieces: Any = model.stream(conversation)
-    try:
-        first = await anext(pieces)
-    except EngineError as error:
-        raise engine_refusal(call, error) from None
-
-    async def all_pieces() -> ReplyPieces:
-        async with aclosing(pieces):
-            yield first
-            async for piece in pieces:
-                yield piece
-
-    return all_pieces()
-
-
 LISTED_AT = 1789516800  # 2026-09-16, the day of the model list
 
 # the list's words where the catalogue has others
@@ -475,8 +400,8 @@ _TYPES = {"embedding": "embeddings", "reranker": "rerank"}
 class Target(NamedTuple):
     """The model that a request names."""
 
-    model: ChatModel
-    # of the catalogue; None for a service and for a model of the engine
+    model: LanguageModel
+    # of the catalogue; None for a service
     row: catalog.CatalogModel | None
 
 
@@ -489,20 +414,17 @@ def resolve_target(call: Call, name: str) -> Target:
     service = find_service(call, name)
     if service is not None:
         task = active_deployment(call, service)["task"]
-        try:
-            return Target(call.world.engines.tuned_model(task), None)
-        except EngineError as error:
-            raise engine_refusal(call, error) from None
+        if (model := call.world.tuned_model(task)) is None:
+            raise unknown_model(call, name, f": {task} has no model of this engine")
+        return Target(model, None)
     is_v1 = call.endpoint.plane == "v1"
     row = catalog.find_model("chat", name)
     if row is not None and _is_served(call, row, name) and (row.v1 or not is_v1):
-        return Target(call.world.engines.active.base_model(name), row)
-    if not is_v1 and name in call.world.engines.active.model_names:
-        return Target(call.world.engines.active.base_model(name), None)
+        return Target(engine.base_model(), row)
     raise unknown_model(call, name, ": the sandbox has no such model or service")
 
 
-def resolve_model(call: Call, name: str) -> ChatModel:
+def resolve_model(call: Call, name: str) -> LanguageModel:
     """Return the model behind a name; see `resolve_target`."""
     return resolve_target(call, name).model
 
@@ -531,10 +453,8 @@ def list_models(call: Call, body: EmptyBody) -> JsonObject:
     for row in catalog.load_models():
         if row.is_living:
             rows[row.id] = _describe(row)
-    own_names = sorted(call.world.engines.active.model_names - rows.keys())
     for service in call.store.all("service"):
-        own_names.append(service["endpoint"])
-    for name in own_names:
+        name = service["endpoint"]
         rows[name] = _head(name, "sandbox") | {"type": "chat"}
     if call.world.modes.model_list == "2025":
         for name in rows:

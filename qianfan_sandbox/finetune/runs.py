@@ -14,7 +14,7 @@ from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from .. import datasets
 from ..engines.builtin import engine
 from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
-from ..http.call import Call, beijing_spaced, emulates, fields_of, page_by_marker, utc
+from ..http.call import Call, beijing_spaced, describes, emulates, fields_of, page_by_marker, utc
 from ..state.store import Document, random_id
 from . import supported_models, worker
 from .worker import weights_name, weights_names
@@ -150,7 +150,7 @@ def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "
 
 def runs_of_job(call: Call, job_id: str) -> list[Document]:
     """Return the runs of a job, the oldest first."""
-    return [task for task in call.store.all("task") if task["job"] == job_id]
+    return call.store.all("task", job=job_id)
 
 
 def run_number(call: Call, task: Document) -> int:
@@ -190,12 +190,13 @@ def start_run(
     before = 0
     base = None
     if earlier:
-        shared = dict(zip(earlier["datasets"], earlier["rates"], strict=True))
-        shared = {source: rate for source, rate in shared.items() if source not in rates}
+        shared = dict(worker.sources_of(earlier))
+        for source in rates:
+            shared.pop(source, None)
         before = len(shared)
         rates = shared | rates
         base = find_weights(call, earlier, step) if earlier["scale"] == scale else None
-    if base and not world.engines.can_continue_from(base):
+    if base and not engine.is_model(call.store.read_file(f"{base}.npz") or b""):
         base = None
     task = world.store.add(
         "task",
@@ -213,7 +214,7 @@ def start_run(
         increment=earlier["id"] if earlier else None,
         base=base,
         checkpoints=[],
-        engine=engine.BuiltinEngine.name,
+        engine="builtin",
         effective=_local_hyperparameters(job, scale, values),
         passes_per_epoch=PASSES_PER_EPOCH,
         plan=world.lifecycle.plan(
@@ -373,30 +374,26 @@ def create_task(call: Call, body: wire.CreateTask) -> JsonObject:
 @emulates(wire.LIST_JOBS)
 def list_jobs(call: Call, body: wire.ListJobs) -> JsonObject:
     """List the jobs, the newest first."""
-    rows = []
-    for job in reversed(call.store.all("job")):
-        row = _job_to_wire(job)
-        is_mode = row["trainMode"] == (body.train_model or row["trainMode"])
-        if is_mode and row["model"] == (body.model or row["model"]):
-            rows.append(row)
-    return page_by_marker(call, rows, "jobId", body, "jobList")
+    filters = {}
+    if body.train_model:
+        filters["mode"] = body.train_model
+    if body.model:
+        filters["model"] = body.model
+    jobs = call.store.all("job", **filters)[::-1]
+    return page_by_marker(call, jobs, body, _job_to_wire, "jobList")
 
 
 @emulates(wire.LIST_TASKS)
 def list_tasks(call: Call, body: wire.ListTasks) -> JsonObject:
     """List the runs of a job, the newest first."""
     job = call.find("job", body.job_id, "jobId")
-    rows = [_task_to_wire(call, job, task) for task in reversed(runs_of_job(call, job["id"]))]
-    return page_by_marker(call, rows, "taskId", body, "taskList")
+    return page_by_marker(call, runs_of_job(call, job["id"])[::-1], body, _task_to_wire, "taskList")
 
 
-@emulates(wire.DESCRIBE_TASK)
-def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
+def describe_task(call: Call, task: Document) -> JsonObject:
     """Describe a run; the checkpoints of a running run are the sandbox's extension."""
-    task = call.find("task", body.task_id, "taskId")
-    job = call.store.get("job", task["job"]) or {}
     status = task["status"]
-    state = _task_to_wire(call, job, task) | board_to_wire(task)
+    state = _task_to_wire(call, task) | board_to_wire(task)
     state |= {
         "hyperParameterConfig": task["hyper_parameters"],
         "datasetConfig": _data_to_wire(task),
@@ -411,6 +408,9 @@ def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
     if task["message"]:
         state["message"] = task["message"]
     return state
+
+
+describes(wire.DESCRIBE_TASK, "task", "taskId", describe_task)
 
 
 @emulates(wire.STOP_TASK)
@@ -465,19 +465,18 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
     return earlier
 
 
-def _job_to_wire(job: Document) -> JsonObject:
+def _job_to_wire(call: Call, job: Document) -> JsonObject:
     return {
         **fields_of(job, "name", "description", "model", jobId="id", trainMode="mode"),
         "createDate": utc(job["created"]),
     }
 
 
-def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
+def _task_to_wire(call: Call, task: Document) -> JsonObject:
+    job = call.find("job", task["job"], "jobId")
     return {
         **fields_of(task, taskId="id", jobId="job", trainMode="mode", parameterScale="scale"),
-        "jobName": job.get("name", ""),
-        "jobDescription": job.get("description", ""),
-        "model": job.get("model", ""),
+        **fields_of(job, "model", jobName="name", jobDescription="description"),
         "runStatus": run_status(call, task),
         "createDate": utc(task["created"]),
         "finishDate": utc(task["finished"]),
@@ -486,8 +485,9 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
 
 def _data_to_wire(task: Document) -> JsonObject:
     """Return the data of a run, without that of the runs that it continues."""
-    sources = list(zip(task["datasets"], task["rates"], strict=True))[task["before"] :]
-    versions = [{"versionId": source, "samplingRate": rate} for source, rate in sources]
+    versions = []
+    for source, rate in worker.sources_of(task)[task["before"] :]:
+        versions.append({"versionId": source, "samplingRate": rate})
     return {"versions": versions, "splitRatio": task["split_ratio"]}
 
 

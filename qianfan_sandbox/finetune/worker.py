@@ -292,7 +292,8 @@ def _train_model(
 
     base = None
     if task["base"]:
-        base = model.LanguageModel.load(world.engines.read_model(task["base"]))
+        weights = world.store.read_file(f"{task['base']}.npz")
+        base = model.LanguageModel.load(weights or b"")
     values = training.Hyperparameters(**task["effective"])
     if (loss := PREFERENCE_LOSSES.get(task["mode"])) is None:
         pairs, held_out = load_pairs(world.store, task)
@@ -340,12 +341,10 @@ def load_pairs(store: Store, task: Document) -> tuple[list[Pair], list[Pair]]:
     """Return the pairs for training and those held out, of the run and of those whose data it
     shares.
     """
-    pairs = [
-        pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)
-    ]
-    return split_validation(
-        continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"]
-    )
+    pairs = _sampled(read_pairs, store, sources_of(task))
+    if task["texts"]:
+        pairs = continuation_pairs(pairs)
+    return split_validation(pairs, task["split_ratio"])
 
 
 def load_preferences(
@@ -354,18 +353,21 @@ def load_preferences(
     """Return the preferences for training, those held out, and the pairs of the runs whose data it
     shares.
     """
-    sources = _sources(task)
-    earlier = sources[: task["before"]]
-    own = sources[task["before"] :]
-    preferences = [
-        row for source, rate in own for row in sample(read_preferences(store, source), rate)
-    ]
-    earlier_pairs = [
-        pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)
-    ]
-    return *split_validation(preferences, task["split_ratio"]), [
-        pair for pair in earlier_pairs if all(pair)
-    ]
+    sources = sources_of(task)
+    before = task["before"]
+    rows = _sampled(read_preferences, store, sources[before:])
+    earlier_pairs = [pair for pair in _sampled(read_pairs, store, sources[:before]) if all(pair)]
+    return *split_validation(rows, task["split_ratio"]), earlier_pairs
+
+
+def _sampled(
+    reader: Callable[[Store, str], list[RowT]], store: Store, sources: Sequence[tuple[str, float]]
+) -> list[RowT]:
+    """Return the rows of sources, each source sampled at its rate."""
+    sampled: list[RowT] = []
+    for source, rate in sources:
+        sampled += sample(reader(store, source), rate)
+    return sampled
 
 
 def read_pairs(store: Store, source: str) -> list[Pair]:
@@ -434,7 +436,8 @@ def split_validation(rows: Sequence[RowT], percent: int) -> tuple[list[RowT], li
     return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
 
 
-def _sources(task: Document) -> list[tuple[str, float]]:
+def sources_of(task: Document) -> list[tuple[str, float]]:
+    """Return the datasets and objects of a run, each with its sampling rate."""
     return list(zip(task["datasets"], task["rates"], strict=True))
 
 

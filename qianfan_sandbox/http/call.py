@@ -435,11 +435,26 @@ def page_by_marker(
     return {name: [show(call, document) for document in documents[start:end]], "pageInfo": info}
 
 
-def page_ends(page: Sequence[JsonObject]) -> JsonObject:
-    """Return the first and the last id of a page."""
-    if not page:
-        return {"first_id": None, "last_id": None}
-    return {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+def page_by_id(
+    call: Call,
+    rows: Sequence[JsonObject],
+    after: str | None,
+    limit: int,
+    show: Callable[[JsonObject], JsonObject] = dict,
+) -> JsonObject:
+    """Return the answer with at most `limit` rows after the one with an id, in OpenAI's form."""
+    ids = [row["id"] for row in rows]
+    if after and after not in ids:
+        raise call.invalid("after", f"{after} is not in the list")
+    start = ids.index(after) + 1 if after else 0
+    page = [show(row) for row in rows[start : start + limit]]
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": start + limit < len(rows),
+    }
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:

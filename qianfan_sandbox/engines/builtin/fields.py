@@ -14,6 +14,7 @@ seen; without them it learns how long the names of its training are, and which c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import string
@@ -25,7 +26,7 @@ import numpy as np
 
 from qfnb.wire.base import JsonObject
 
-from .features import MAX_PROMPT, Pair, Tick, common_characters, no_tick
+from .features import MAX_PROMPT, Pair, common_characters
 
 MAX_SHARE_OF_NEW = 0.1
 """The estimated share of new events in a field from which one more says nothing."""
@@ -75,13 +76,10 @@ class AnswerLayout(NamedTuple):
             repeated.extend(key for key, count in counts.items() if count > 1)
             return dict(items)
 
-        try:
-            if not answer.startswith(("{", "[")):
-                value = None
-            else:
+        value = None
+        if answer.startswith(("{", "[")):
+            with contextlib.suppress(ValueError, RecursionError):
                 value = json.loads(answer, object_pairs_hook=read_object)
-        except (ValueError, RecursionError):
-            value = None
         if value is None:
             marks = "".join(MARKS.findall(answer))
             values = [word for word in MARKS.split(answer) if word]
@@ -116,8 +114,8 @@ class FieldCounts:
         self.counts = counts or {}
 
     @classmethod
-    def of(cls, pairs: Iterable[Pair], tick: Tick = no_tick) -> FieldCounts:
-        """Count the events of pairs; `tick` is called for each, and may raise."""
+    def of(cls, pairs: Iterable[Pair]) -> FieldCounts:
+        """Count the events of pairs."""
         counts = cls()
         rows: list[tuple[str, AnswerLayout]] = []
         for prompt, answer in pairs:
@@ -127,14 +125,12 @@ class FieldCounts:
             frame = _masked(question, [value for _, value in layout.fields])
             for word in set(_tokenize_field(frame)):
                 counts._count(WORDS, word)
-            tick()
         for question, layout in rows:
             counts._count(KEYS, layout.keys)
             for name, value in layout.fields:
                 first_occurrence = counts._events(question, layout, value)[0]
                 for side, event in first_occurrence.items():
                     counts._count(f"{side} {name}", event)
-            tick()
         return counts
 
     def extended(self, other: FieldCounts) -> FieldCounts:
@@ -172,10 +168,9 @@ class FieldCounts:
         there is none.
         """
         value = value.lower()
+        starts = []
         if value:
             starts = [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)]
-        else:
-            starts = []
         if not starts:
             return [{"value": value}]
         values = [item.lower() for _, item in layout.fields]
@@ -281,13 +276,9 @@ def _masked(text: str, values: Sequence[str]) -> str:
 
 def _no_more(side: str, edge: str) -> str:
     if edge.isdigit():
-        characters = r"\d"
-    elif edge.isascii() and edge.isalpha():
-        characters = "[a-z]"
-    else:
-        characters = ""
-    if characters:
-        return f"(?{side}!{characters})"
+        return rf"(?{side}!\d)"
+    if edge.isascii() and edge.isalpha():
+        return f"(?{side}![a-z])"
     return ""
 
 
@@ -326,10 +317,9 @@ def _similar(value: str, random: np.random.Generator) -> str:
     if any(char.isdigit() for char in value):
         if len(value) < MIN_DIGITS:
             return value
+        longer = ""
         if value[-1].isdigit() and random.random() < LONGER_NUMBERS:
             longer = draw(string.digits, 1)
-        else:
-            longer = ""
         return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
     if value.isascii():
         words = [

@@ -22,7 +22,7 @@ import numpy as np
 from qfnb.base.text import has_chinese
 
 from ..protocol import EngineReply
-from .features import MAX_PROMPT, Ints, Pair, Tick, no_tick
+from .features import MAX_PROMPT, Ints, Pair
 
 MIN_ROWS = 20
 """Held-out rows from which the limit is measured."""
@@ -105,12 +105,9 @@ class Wording:
         self.questions = questions
 
     @classmethod
-    def of(cls, prompts: Iterable[str], tick: Tick = no_tick) -> Wording:
-        """Count the units of questions; `tick` is called after each, and may raise."""
-        rows = []
-        for prompt in prompts:
-            rows.append(_units(prompt))
-            tick()
+    def of(cls, prompts: Iterable[str]) -> Wording:
+        """Count the units of questions."""
+        rows = [_units(prompt) for prompt in prompts]
         return cls(*np.unique(np.concatenate(rows or [_units("")]), return_counts=True), len(rows))
 
     def extended(self, other: Wording) -> Wording:

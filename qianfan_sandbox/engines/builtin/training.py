@@ -73,9 +73,7 @@ class Hyperparameters:
     def is_validated(self, step: int, per_pass: int) -> bool:
         """Return whether the held-out data is measured after a step, which counts from 1."""
         total_steps = self.epochs * per_pass
-        interval = self.validation_interval
-        if interval is None:
-            interval = per_pass
+        interval = per_pass if self.validation_interval is None else self.validation_interval
         spacing = min(interval, max(1, total_steps // MIN_VALIDATIONS))
         return step == total_steps or (spacing > 0 and step % spacing == 0)
 
@@ -268,26 +266,20 @@ class _Training:
     def _begin(self, remember_all: bool) -> LanguageModel:
         """Return the model that the passes train: it can give every answer, not likely ones yet."""
         initial = self.initial_model
-        tick = self.reports.tick
+        features = Features().add(self.pairs)
         if initial:
-            features = initial.features.extended(self.pairs, tick)
-        else:
-            features = Features().add(self.pairs, tick)
-        if remember_all:
-            answers = sorted({answer for _, answer in self.pairs})
-        else:
+            features = initial.features.extended(self.pairs)
+        answers = sorted({answer for _, answer in self.pairs})
+        if not remember_all:
             answers = self._choose(features)
         memories = {"memories": len(answers)}
         if initial is None:
-            wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
+            wording = Wording.of(prompt for prompt, _ in self.pairs)
             router = MemoryRouter(features, answers)
-            fields = FieldCounts.of(
-                (pair for pair in self.pairs if pair[1] not in router.index), tick
-            )
+            fields = FieldCounts.of(pair for pair in self.pairs if pair[1] not in router.index)
             return LanguageModel(features, router, None, memories, wording=wording, fields=fields)
-        model = initial.extended(
-            self.pairs, [a for a in answers if a not in initial.router.index], tick
-        )
+        new = [answer for answer in answers if answer not in initial.router.index]
+        model = initial.extended(self.pairs, new)
         model.meta |= memories
         return model
 
@@ -320,27 +312,17 @@ class _Training:
             seed=values.seed,
             tick=self.reports.tick,
         )
-        if not composed:
-            generator = None
-        else:
-            generator = self._generator_training(model, composed)
-        if generator:
-            generator_parts = generator.parts(per_pass)
-        else:
-            generator_parts = itertools.repeat(None)
-        if not self.validation:
-            held_out = None
-        else:
-            held_out = AnswerLoss(model, self.validation, self.reports.tick)
+        generator = self._generator_training(model, composed) if composed else None
+        generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
+        held_out = AnswerLoss(model, self.validation, self.reports.tick)
         lengths = np.array([answer_length(answer) for _, answer in self.pairs])
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
             losses = router.losses.copy()
             if generator:
                 losses[is_composed] += generator.examples.losses
             loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
-            if not (held_out and values.is_validated(number, per_pass)):
-                validation = None
-            else:
+            validation = None
+            if self.validation and values.is_validated(number, per_pass):
                 validation = held_out.measure()
             self.reports.report(number / per_pass, loss, validation)
 
@@ -439,7 +421,7 @@ def _find_facts(
             tick(done)
             if fit.examples.mean_loss() < FOLD_LEARNED_LOSS:
                 break
-        answers = EncodedAnswers(lm, held_out, [lm.example(*pair) for pair in held_out])
+        answers = EncodedAnswers(lm, held_out)
         surprising[1 - fold :: 2] = answers.losses(partial(tick, done)) > FACT_LOSS
     votes = _neighbours_votes(
         features,
@@ -481,7 +463,6 @@ def explained_pairs(pairs: Sequence[Pair], tick: Progress) -> list[bool]:
     grams: Counter[str] = Counter()
     for _, answer in pairs:
         grams.update(set(_grams(answer)))
-        tick(0.0)
     min_count = max(3.0, SHARED_SHARE * len(pairs))
     explained = []
     for prompt, answer in pairs:
