@@ -157,7 +157,8 @@ class RouterTraining:
         """
         for number in range(self._passes):
             order = self.examples.begin(len(self._data))
-            groups = np.split(order, range(BATCH_SIZE, len(order), BATCH_SIZE))
+            starts = range(0, len(order), BATCH_SIZE)
+            groups = [order[start : start + BATCH_SIZE] for start in starts]
             rate = self._rate * (1 - number / self._passes)
             for share in np.array_split(np.arange(len(groups)), parts_per_pass):
                 for index in share:
