@@ -240,12 +240,14 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
     """
     pending = {item.get("call_id") for item in earlier if item["type"] == "function_call"}
     pending -= {item.get("call_id") for item in earlier if item["type"] == "function_call_output"}
+    before = None
     for index, item in enumerate(items):
         key = item.get("call_id")
         is_output = item["type"] == "function_call_output"
-        if is_output and key not in pending:
+        if is_output and key not in pending | {before}:
             message = f"input[{index}]: the function_call_output does not follow its function_call"
             raise call.refusal(message, v2_code="invalid_messages")
+        before = key if item["type"] == "function_call" else None
 
 
 def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObject:
