@@ -122,7 +122,7 @@ def _remove_faults(world: World, body: JsonObject) -> JsonObject:
 
 def _set_rate_limits(world: World, body: JsonObject) -> JsonObject:
     world.quota.set_limits(**body)
-    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm, "output_tpm": world.quota.output_tpm}
+    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm}
 
 
 def _reset_delivery_counter(world: World, body: JsonObject) -> JsonObject:
@@ -466,13 +466,13 @@ async def _call_handler(call: Call, request: Request) -> Response:
             ", ".join(call.unknown_keys).encode("ascii", "backslashreplace").decode()
         )
     if isinstance(result, Stream):
-        headers |= world.rate_headers() | {"content-type": "text/event-stream;charset=utf-8"}
+        headers |= world.quota.headers() | {"content-type": "text/event-stream;charset=utf-8"}
         return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)
     if endpoint.name in RATE_LIMITED:
         world.delivery_counter.count(content, answered=True)
         world.quota.record_tokens(result)
     if endpoint.plane in {"v1", "v2"}:
-        headers |= world.rate_headers()
+        headers |= world.quota.headers()
     return as_json(wrap_result(endpoint, result), headers=headers)
 
 

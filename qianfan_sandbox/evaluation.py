@@ -7,6 +7,7 @@ worker records.
 import asyncio
 import io
 import json
+import math
 import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -53,10 +54,7 @@ prompt `template` with `{input}`, "" for the plain question.
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:
     """Return the dataset's rows as they were when the task was created."""
-    return [
-        (prompt, reference)
-        for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")
-    ]
+    return [*map(tuple, json.loads(world.store.read_file(run_id) or b"[]"))]
 
 
 def run_of(world: World, task: Document) -> Document:
@@ -90,10 +88,7 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    if has_results(world, task):
-        finished = run_of(world, task).get("units", {})
-    else:
-        finished = {}
+    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
@@ -374,18 +369,17 @@ def delete(call: Call, body: wire.DeleteTasks) -> bool:
     return True
 
 
+_UNIT_FIELDS = {
+    "modelId": "model_number",
+    "modelName": "model_name",
+    "modelVersionId": "version_number",
+    "modelVersionIdStr": "version",
+    "modelVersion": "version_name",
+}
+
+
 def _version_to_wire(unit: JsonObject) -> JsonObject:
-    return {
-        **fields_of(
-            unit,
-            modelId="model_number",
-            modelIdStr="model",
-            modelName="model_name",
-            modelVersionId="version_number",
-            modelVersionIdStr="version",
-            modelVersion="version_name",
-        )
-    }
+    return fields_of(unit, modelIdStr="model", **_UNIT_FIELDS)
 
 
 def _unit_to_wire(unit: JsonObject) -> JsonObject:
@@ -539,6 +533,7 @@ def _task_to_wire(call: Call, task: Document) -> JsonObject:
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"
+RESULT_KEYS = ("accuracy", "f1Score", JUDGE_SCORE, "judgeReason", "error")
 EXPORT_COLUMNS = {
     "Prompt问题": (wire.PROMPT, "prompt"),
     "模型结果": (wire.PREDICTION, "prediction"),
@@ -553,9 +548,8 @@ ResultRow = JsonMapping
 def list_results(call: Call, body: wire.ListResults) -> JsonObject:
     """List rows; when they are ordered by a score, rows without it come last."""
     task = call.find(KIND, body.id, "id")
-    rows: list[ResultRow] = [
-        row for row in iter_results(call.world, task) if _matches_filters(row, body)
-    ]
+    results = iter_results(call.world, task)
+    rows: Sequence[ResultRow] = [row for row in results if _matches_filters(row, body)]
     if body.order_by is not None:
         rows = _sort_rows(call, rows, body.order_by, body.order)
     page = page_by_number(call, rows, body.page_no, body.page_size)
@@ -624,7 +618,7 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         name = request.path_params["name"]
-        if not any(row["name"] == name for row in world.store.all(EXPORT)):
+        if not world.store.all(EXPORT, name=name):
             return Response("the export does not exist", 404)
         return Response(world.store.read_file(f"{name}.zip"), media_type="application/zip")
 
@@ -651,11 +645,11 @@ def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes
     """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes
     it.
     """
-    lines = [
-        json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
-        for row in iter_results(world, task)
-        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ())
-    ]
+    lines = []
+    for row in iter_results(world, task):
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ()):
+            columns = _row_to_export(row, body.export_content)
+            lines.append(json.dumps([columns], ensure_ascii=False))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.jsonl", "\n".join(lines))
@@ -681,29 +675,12 @@ def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
 
 def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
     unit = row["unit"]
-    keys = (
-        "prompt",
-        "prediction",
-        *scores.SCORE_NAMES,
-        "accuracy",
-        "f1Score",
-        JUDGE_SCORE,
-        "judgeReason",
-        "error",
-    )
+    keys = ("prompt", "prediction", *scores.SCORE_NAMES, *RESULT_KEYS)
     return {
         "id": row["id"],
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
-        **fields_of(
-            unit,
-            evalUnitId="id",
-            modelId="model_number",
-            modelVersionId="version_number",
-            modelVersionIdStr="version",
-            modelName="model_name",
-            modelVersion="version_name",
-        ),
+        **fields_of(unit, evalUnitId="id", **_UNIT_FIELDS),
         "completion": row["reference"],
         **{name: row[name] for name in keys if name in row},
     }
@@ -721,6 +698,5 @@ def _sort_rows(
 ) -> list[ResultRow]:
     call.validate_choice("orderBy", sort_key, wire.ORDERS)
     call.validate_choice("order", direction or "desc", ("asc", "desc"))
-    scored = [row for row in rows if sort_key in row]
-    scored.sort(key=lambda row: row[sort_key], reverse=direction != "asc")
-    return [*scored, *(row for row in rows if sort_key not in row)]
+    sign = 1 if direction == "asc" else -1
+    return sorted(rows, key=lambda row: sign * row.get(sort_key, sign * math.inf))

@@ -179,7 +179,7 @@ def clock(
 def modes(
     changes: Annotated[
         list[str] | None,
-        Argument(metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split"),
+        Argument(metavar="MODE=VALUE", help="strict=1"),
     ] = None,
 ) -> None:
     change = dict(text.partition("=")[::2] for text in changes or ())

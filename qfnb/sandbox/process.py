@@ -31,10 +31,6 @@ STOP_TIMEOUT_S = 10.0
 MODES = {
     "strict=False": tr_noop("lenient: older models answer too"),
     "strict=True": tr_noop("strict: what the platform has ended is refused"),
-    "model_list=2026": tr_noop("list of models as of 2026"),
-    "model_list=2025": tr_noop("list of models as of 2025"),
-    "rate_headers=joint": tr_noop("headers with one limit of tokens"),
-    "rate_headers=split": tr_noop("headers with limits of input and output tokens"),
 }
 BUILT_IN_ENGINE = tr_noop("qfnb local model")
 """As in the label `engines.protocol.BUILT_IN`."""

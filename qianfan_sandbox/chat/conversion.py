@@ -456,9 +456,6 @@ def list_models(call: Call, body: EmptyBody) -> JsonObject:
     for service in call.store.all("service"):
         name = service["endpoint"]
         rows[name] = _head(name, "sandbox") | {"type": "chat"}
-    if call.world.modes.model_list == "2025":
-        for name in rows:
-            rows[name] = _head(name, "") | {"created": 0}
     return {"object": "list", "data": [*rows.values()]}
 
 

@@ -242,7 +242,7 @@ async def _enforce_rate_limit(call: Call, request: Request) -> None:
             status=429,
             type_="rate_limit_exceeded",
         )
-        refusal.headers.update(call.world.rate_headers())
+        refusal.headers.update(call.world.quota.headers())
         raise refusal
 
 

@@ -104,10 +104,6 @@ class World:
         self.store.update(MODES_ID, **self.modes.model_dump())
         return self.modes
 
-    def rate_headers(self) -> dict[str, str]:
-        """Return the headers of an answer about the limits, in the form that the mode says."""
-        return self.quota.headers(is_split=self.modes.rate_headers == "split")
-
     def close(self) -> None:
         """Stop what works in the background, and close the store."""
         for queue in self.queues.values():
