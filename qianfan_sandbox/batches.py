@@ -224,9 +224,8 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
 def validate_unfinished(call: Call) -> None:
     """Refuse one more task when 20 batches and inference tasks have not ended."""
     store = call.store
-    unfinished = sum(
-        not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind)
-    )
+    rows = store.all("batch") + store.all("inference")
+    unfinished = sum(not is_finished(row) for row in rows)
     if unfinished >= wire.MAX_UNFINISHED:
         message = (
             f"{unfinished} tasks are queued, running or stopping; at most "

@@ -98,7 +98,9 @@ def iter_results(world: World, task: Document) -> Iterator[Row]:
     unit.
     """
     pairs = read_task_pairs(world, task["run"])
-    done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
+    done: dict[int, Row] = {}
+    for point in world.store.points(task["run"]):
+        done.update(point["rows"])
     for number in sorted(done):
         index, row = divmod(number, len(pairs))
         unit = task["units"][index]
@@ -421,13 +423,10 @@ def create_v2(call: Call, body: wire.CreateEvalTask) -> str:
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
-    versions = [
-        wire.EvaluatedVersion(
-            model_version_id=row.model_id,
-            prompt=wire.InputPrompt(content=row.prompt_template or ""),
-        )
-        for row in objects.eval_model_config_list
-    ]
+    versions = []
+    for row in objects.eval_model_config_list:
+        prompt = wire.InputPrompt(content=row.prompt_template or "")
+        versions.append(wire.EvaluatedVersion(model_version_id=row.model_id, prompt=prompt))
     task = wire.CreateEvaluationV1(
         name=body.task_name,
         description=body.description,

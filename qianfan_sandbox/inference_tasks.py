@@ -109,7 +109,9 @@ def run_task(world: World, task: Document) -> Iterator[None]:
     store = world.store
     id_ = str(task["id"])
     try:
-        queries = [query for key in task["keys"] for query in _read_queries(world, key)]
+        queries: list[Query] = []
+        for key in task["keys"]:
+            queries += _read_queries(world, key)
     except ValueError as error:
         store.update(
             id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}]

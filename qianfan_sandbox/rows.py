@@ -424,17 +424,17 @@ def attach_part(store: Store, dataset_id: str, part: Document, visible_from: flo
 def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
     """Write rows into a new part, which belongs to no dataset yet."""
     name = f"rows-{secrets.token_hex(12)}"
-    content = b"\n".join(
-        json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities
-    )
+    lines = []
+    annotated = 0
+    characters = 0
+    for entity in new_entities:
+        lines.append(json.dumps(vars(entity), ensure_ascii=False))
+        annotated += entity.annotated is not None
+        characters += len("".join(all_texts(entity.row)))
+    content = "\n".join(lines).encode()
     store.write_file(name, content)
-    return {
-        "file": name,
-        "count": len(new_entities),
-        "size": len(content),
-        "annotated": sum(entity.annotated is not None for entity in new_entities),
-        "characters": sum(len(text) for entity in new_entities for text in all_texts(entity.row)),
-    }
+    counts = {"annotated": annotated, "characters": characters}
+    return {"file": name, "count": len(new_entities), "size": len(content)} | counts
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:

@@ -471,9 +471,10 @@ def usage_by_app(
         is_asked = not app_ids or row["app"] in app_ids
         if is_asked and start - MINUTE_SECONDS < row["minute"] <= end:
             totals.setdefault(row["app"], Counter()).update(fields_of(row, *COUNT_FIELDS))
-    return [
-        {"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())
-    ]
+    rows = []
+    for app, total in sorted(totals.items()):
+        rows.append({"appId": app, "metric": _metric_to_wire(total)})
+    return rows
 
 
 def parse_time(call: Call, name: str, text: str) -> float:

@@ -42,10 +42,10 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
     require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
     drawn = await _draw_pictures(body.prompt, body.size or DEFAULT_SIZE, body.n or 1, body.seed)
-    data = [
-        {"object": "image", "b64_image": _base64(content), "index": index, "sandbox": mark}
-        for index, (content, mark) in enumerate(drawn, 1)
-    ]
+    data = []
+    for index, (content, mark) in enumerate(drawn, 1):
+        row = {"object": "image", "b64_image": _base64(content), "index": index}
+        data.append(row | {"sandbox": mark})
     return _build_response(call, body.prompt, data)
 
 
@@ -203,10 +203,12 @@ def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
     Raises:
         Refusal: `invalid_image_url`, with the picture and the limit.
     """
-    urls = [url for message in messages for url in _picture_urls(message.content)]
+    urls: list[str] = []
+    for message in messages:
+        urls += _picture_urls(message.content)
     if len(urls) > MAX_CHAT_PICTURES:
-        message = f"at most {MAX_CHAT_PICTURES} pictures, these are {len(urls)}"
-        raise call.refusal(message, v2_code="invalid_image_url")
+        reason = f"at most {MAX_CHAT_PICTURES} pictures, these are {len(urls)}"
+        raise call.refusal(reason, v2_code="invalid_image_url")
     for number, url in enumerate(urls, 1):
         if problem := _problem(call.world, url, CHAT_LIMITS):
             raise call.refusal(f"picture {number}: {problem}", v2_code="invalid_image_url")

@@ -177,10 +177,7 @@ class _Filler:
     def _fill_object(
         self, schema: JsonMapping, candidate: Any, path: str, depth: int
     ) -> JsonObject:
-        if isinstance(candidate, dict):
-            source = candidate
-        else:
-            source = {}
+        source = candidate if isinstance(candidate, dict) else {}
         properties = schema.get("properties", {})
         required = schema.get("required", ())
         extra = schema.get("additionalProperties", True)
@@ -188,28 +185,23 @@ class _Filler:
         names += required
         if extra is not False:
             names += source
-        return {
-            name: self.fill(
-                properties.get(name, extra or True),
-                source.get(name, _NOTHING),
-                f"{path}.{name}",
-                depth + 1,
-            )
-            for name in dict.fromkeys(names)
-        }
+        values = {}
+        for name in dict.fromkeys(names):
+            part = properties.get(name, extra or True)
+            value = source.get(name, _NOTHING)
+            values[name] = self.fill(part, value, f"{path}.{name}", depth + 1)
+        return values
 
     def _fill_array(self, schema: JsonMapping, candidate: Any, path: str, depth: int) -> list[Any]:
-        if isinstance(candidate, list):
-            source = candidate
-        else:
-            source = []
+        source = candidate if isinstance(candidate, list) else []
         count = max(schema.get("minItems", 0), len(source) or int(depth < MAX_DEPTH))
         count = min(count, schema.get("maxItems", count))
         items = [*source, *[_NOTHING] * count][:count]
-        return [
-            self.fill(schema.get("items", True), item, f"{path}[{index}]", depth + 1)
-            for index, item in enumerate(items)
-        ]
+        part = schema.get("items", True)
+        values = []
+        for index, item in enumerate(items):
+            values.append(self.fill(part, item, f"{path}[{index}]", depth + 1))
+        return values
 
 
 def _type_of(schema: JsonMapping) -> str:

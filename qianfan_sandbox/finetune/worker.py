@@ -72,10 +72,8 @@ def weights_name(task: Document, step: int | None, last_step: int | None) -> str
 
 def weights_names(task: Document) -> list[str]:
     """Return all names under which weights of a run are kept."""
-    return [
-        task["id"],
-        *(checkpoint_name(task["id"], step) for step in task.get("checkpoints", ())),
-    ]
+    steps = task.get("checkpoints", ())
+    return [task["id"], *(checkpoint_name(task["id"], step) for step in steps)]
 
 
 class RunRecorder:
@@ -115,9 +113,8 @@ class RunRecorder:
         if step.quiet:
             return not self._should_stop()
         self._store.add_point(task_id, _loss_point(step, self._task))
-        self.rewards = {
-            f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()
-        } or self.rewards
+        for name, value in step.rewards.items():
+            self.rewards[f"rewards/{name}"] = round(value, 4)
         self._keep_checkpoints(step)
         self._judge_validation(step)
         percent = self._prepared + round((TRAINED_PERCENT - self._prepared) * fraction)
@@ -140,9 +137,8 @@ class RunRecorder:
             self._best_step = step.step
             self._best_loss = step.validation_loss or 0.0
         if self._is_due(step):
-            self._saved = [*self._saved, step.step][
-                -int(self._values.get("checkpointCount", MAX_CHECKPOINTS)) :
-            ]
+            count = int(self._values.get("checkpointCount", MAX_CHECKPOINTS))
+            self._saved = [*self._saved, step.step][-count:]
         wanted = {*self._saved, self._best_step} - {0}
         if wanted == kept or step.snapshot is None or step.step == step.total_steps:
             return
@@ -164,20 +160,16 @@ class RunRecorder:
         """Decide on an early stop: the validation loss has not fallen by the threshold for some
         validations.
         """
-        if step.validation_loss is None or self._values.get("earlyStopping") not in {
-            True,
-            "True",
-            "true",
-        }:
+        values = self._values
+        if step.validation_loss is None or values.get("earlyStopping") not in {True, "True"}:
             return
-        if step.validation_loss < self._reference_loss - float(
-            self._values.get("earlyStoppingThreshold", 0.01)
-        ):
+        threshold = float(values.get("earlyStoppingThreshold", 0.01))
+        if step.validation_loss < self._reference_loss - threshold:
             self._reference_loss = step.validation_loss
             self._stale = 0
             return
         self._stale += 1
-        if self._stale >= int(self._values.get("earlyStoppingPatience", 3)):
+        if self._stale >= int(values.get("earlyStoppingPatience", 3)):
             self.early_stop = (
                 f"early stop at step {step.step}: the validation loss was lowest "
                 f"at {self._best_step}"
@@ -191,17 +183,13 @@ def _loss_point(step: Step, task: Document) -> Document:
         "epoch": round(step.epoch / task["passes_per_epoch"], 3),
         "trainingLoss": round(step.training_loss, 5),
     }
-    if task["mode"] in PREFERENCE_LOSSES:
-        point |= (
-            {"rewards": {name: round(value, 5) for name, value in step.rewards.items()}}
-            if step.rewards
-            else {}
-        )
-    elif step.validation_loss is not None:
-        point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
-    if step.validation_loss is None:
-        return point
-    return point | {"validationLoss": round(step.validation_loss, 5)}
+    if step.rewards:
+        point["rewards"] = {name: round(value, 5) for name, value in step.rewards.items()}
+    if step.validation_loss is not None:
+        if task["mode"] not in PREFERENCE_LOSSES:
+            point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
+        point["validationLoss"] = round(step.validation_loss, 5)
+    return point
 
 
 WAITING = "Waiting"
@@ -376,10 +364,8 @@ def read_pairs(store: Store, source: str) -> list[Pair]:
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
-    return [
-        rows.last_pair(row)
-        for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
-    ]
+    source_rows = _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
+    return [rows.last_pair(row) for row in source_rows]
 
 
 def read_preferences(store: Store, source: str) -> list[Preference]:
@@ -389,8 +375,11 @@ def read_preferences(store: Store, source: str) -> list[Preference]:
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
-    source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
-    return [Preference(*judged) for row in source_rows for judged in rows.judged_answers(row)]
+    preferences = []
+    for row in _read_rows(store, source, PREFERENCE_FORMAT):
+        for judged in rows.judged_answers(row):
+            preferences.append(Preference(*judged))
+    return preferences
 
 
 def is_usable(row: Pair | Preference, mode: str) -> bool:
@@ -406,12 +395,11 @@ def is_usable(row: Pair | Preference, mode: str) -> bool:
 def sample(rows: Sequence[RowT], rate: float) -> list[RowT]:
     """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
     repeats, fraction = divmod(rate, 1)
-    partial = [
-        row
-        for index, row in enumerate(rows)
-        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
-    ]
-    return [*rows] * int(repeats) + partial
+    sampled = [*rows] * int(repeats)
+    for index, row in enumerate(rows):
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction):
+            sampled.append(row)
+    return sampled
 
 
 def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:

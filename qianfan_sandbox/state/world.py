@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,11 +173,10 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 def list_snapshots(home: Path) -> list[JsonObject]:
     """Return the snapshots: name, time and size in bytes, the oldest first."""
-    manifests = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
-    ]
-    return sorted(manifests, key=lambda manifest: manifest["made"])
+    manifests = []
+    for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}"):
+        manifests.append(json.loads(path.read_text(encoding="utf-8")))
+    return sorted(manifests, key=itemgetter("made"))
 
 
 def create_snapshot(world: World, name: str) -> JsonObject:

@@ -99,11 +99,12 @@ def _train_base_model() -> LanguageModel:
     lines = _SMALL_TALK.strip().split("\n")
     for answer, line in zip(lines[::2], lines[1::2], strict=True):
         prompts = line.split(" | ")
-        pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
+        for prompt in prompts:
+            for ending in ("", "？", "！"):
+                pairs.append((prompt + ending, answer))
         if not {"你好", "hello"} & {*prompts}:
-            pairs += [
-                (hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")
-            ]
+            for prompt in prompts:
+                pairs += [(f"你好，{prompt}", answer), (f"请问{prompt}", answer)]
     return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
 
 

@@ -158,10 +158,13 @@ class FieldCounts:
         """
         name, value = field
         occurrences = self._events(question, layout, value)
-        return max(
-            min(self._likelihood_in(side, name, event, layout) for side, event in events.items())
-            for events in occurrences
-        )
+        best = 0.0
+        for events in occurrences:
+            likelihoods = []
+            for side, event in events.items():
+                likelihoods.append(self._likelihood_in(side, name, event, layout))
+            best = max(best, min(likelihoods))
+        return best
 
     def _events(self, prompt: str, layout: AnswerLayout, value: str) -> list[dict[str, str]]:
         """Return the events of each occurrence of a value in a question, those of its absence if
@@ -236,10 +239,8 @@ class FieldCounts:
     def _likelihood_in(self, side: str, name: str, event: str, layout: AnswerLayout) -> float:
         if side == "context":
             fields = [field for field, _ in layout.fields if field != name]
-            if all(
-                self.counts.get(f"{side} {field}", Counter[str]())[event] < MIN_SIGHTINGS
-                for field in fields
-            ):
+            counters = [self.counts.get(f"{side} {field}", Counter[str]()) for field in fields]
+            if all(counter[event] < MIN_SIGHTINGS for counter in counters):
                 return 1.0
         return self._likelihood(f"{side} {name}", event)
 

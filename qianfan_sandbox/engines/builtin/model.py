@@ -275,10 +275,9 @@ class LanguageModel:
         arrays["router_b"] = self.router.weights["b"].astype(np.float16)
         if self.lm is not None:
             rows = self.lm.used_rows()
-            arrays |= {
-                f"lm_{name}": (value[rows[name]] if name in rows else value).astype(np.float16)
-                for name, value in self.lm.weights.items()
-            }
+            for name, value in self.lm.weights.items():
+                used = value[rows.get(name, slice(None))]
+                arrays[f"lm_{name}"] = used.astype(np.float16)
         head = {
             "format": 1,
             "n": self.features.n,

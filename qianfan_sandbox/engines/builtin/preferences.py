@@ -123,11 +123,10 @@ def _reference_model(
 def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair], tick: Tick) -> list[Pair]:
     """Return the pairs of prompts with an answer that the model does not give; `tick` may raise."""
     likelihoods = Policy(model, pairs, tick).all_log_likelihoods()
-    prompts = {
-        prompt
-        for (prompt, _), value in zip(pairs, likelihoods, strict=True)
-        if -value > UNKNOWN_LOSS
-    }
+    prompts = set()
+    for (prompt, _), value in zip(pairs, likelihoods, strict=True):
+        if -value > UNKNOWN_LOSS:
+            prompts.add(prompt)
     return [pair for pair in pairs if pair[0] in prompts]
 
 
@@ -369,9 +368,9 @@ class KtoObjective:
         self.size = len(pairs)
         self._beta = beta
         others = np.roll(np.arange(self.size), max(1, self.size // 3))
-        mismatched = [
-            (prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)
-        ]
+        mismatched = []
+        for (prompt, _), other in zip(pairs, others, strict=True):
+            mismatched.append((prompt, pairs[other][1]))
         self.policy = Policy(model, [*pairs, *mismatched], tick)
         self._reference = self.policy.all_log_likelihoods()
         desirable = sum(bool(row.chosen) for row in rows)

@@ -297,9 +297,7 @@ class _Training:
         values = self.hyperparameters
         labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
         is_composed = labels == COMPOSE
-        composed = [
-            pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE
-        ]
+        composed = [pair for pair in self.pairs if pair[1] not in model.router.index]
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
         self.reports.begin(values.epochs * per_pass, partial(model.save, self.validation))
@@ -382,9 +380,10 @@ def choose_memories(
     count = Counter(answer for _, answer in pairs)
     unique = [pair for pair in pairs if count[pair[1]] == 1]
     is_explained = explained_pairs(unique, tick)
-    facts = {
-        answer for (_, answer), is_clear in zip(unique, is_explained, strict=True) if not is_clear
-    }
+    facts = set()
+    for (_, answer), is_clear in zip(unique, is_explained, strict=True):
+        if not is_clear:
+            facts.add(answer)
     if len(unique) >= MIN_TRIED and facts:
         facts &= _find_facts(features, unique, batch_size, seed, tick)
     return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
@@ -399,7 +398,9 @@ def _find_facts(
     step = math.ceil(len(unique) / MAX_TRIED)
     tried = [(prompt, answer[:TRIED_CHARACTERS]) for prompt, answer in unique[::step]]
     surprising = np.zeros(len(tried))
-    counts = Counter(char for _, answer in tried for char in dict.fromkeys(answer))
+    counts: Counter[str] = Counter()
+    for _, answer in tried:
+        counts.update(dict.fromkeys(answer, 1))
     alphabet = "".join(char for char, _ in counts.most_common(TRIED_ALPHABET))
     passes = math.ceil(FOLD_UPDATES / math.ceil(len(tried) / 2 / batch_size))
     for fold in (0, 1):
@@ -483,6 +484,5 @@ def _is_explained(prompt: str, answer: str, grams: Counter[str], min_count: floa
 
 
 def _grams(answer: str) -> list[str]:
-    return [
-        answer[start : start + GRAM_CHARS] for start in range(max(1, len(answer) - GRAM_CHARS + 1))
-    ]
+    count = max(1, len(answer) - GRAM_CHARS + 1)
+    return [answer[start : start + GRAM_CHARS] for start in range(count)]
