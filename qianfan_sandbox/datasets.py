@@ -204,9 +204,7 @@ def info(call: Call, dataset: Document) -> JsonObject:
     version = {
         **template,
         **_states_to_wire(call.world, dataset),
-        "datasetId": dataset["number"],
-        "datasetPK": dataset["id"],
-        "versionId": dataset["version"],
+        **fields_of(dataset, datasetId="number", datasetPK="id", versionId="version"),
         "storageType": wire.USER_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
         "storage": _storage_to_wire(dataset),
         "releaseErrCode": 0,
@@ -214,8 +212,7 @@ def info(call: Call, dataset: Document) -> JsonObject:
         "createTime": utc_spaced(dataset["created"]),
     }
     return {
-        "groupPK": dataset["group"],
-        "name": dataset["name"],
+        **fields_of(dataset, "name", groupPK="group"),
         "dataType": template["dataType"],
         "versionInfo": version,
     }
@@ -269,23 +266,16 @@ def _template_to_wire(data_format: str) -> dict[str, int]:
 
 def _states_to_wire(world: World, dataset: Document) -> JsonObject:
     store = world.store
-    importing = task_status(world, dataset, "import")
-    exporting = task_status(world, dataset, "export")
-    releasing = release_state(world, dataset)
-    failed: Document | None = None
-    if importing == wire.FAILED:
-        failed = store.get("import", dataset["import"])
-    return {
-        "importStatus": importing,
-        "importProgress": _progress_percent(importing),
-        "releaseStatus": releasing,
-        "releaseProgress": _progress_percent(releasing),
-        "exportStatus": exporting,
-        "exportProgress": _progress_percent(exporting),
-        "enhanceStatus": task_status(world, dataset, "enhance"),
-        "etlStatus": task_status(world, dataset, "etl"),
-        "importErrorInfo": failed["problem"] if failed else "",
-        "errCode": failed["code"] if failed else 0,
+    states: JsonObject = {"releaseStatus": release_state(world, dataset)}
+    for kind in ("import", "export", "enhance", "etl"):
+        states[f"{kind}Status"] = task_status(world, dataset, kind)
+    for kind in ("import", "export", "release"):
+        states[f"{kind}Progress"] = _progress_percent(states[f"{kind}Status"])
+    problem = {"problem": "", "code": 0}
+    if states["importStatus"] == wire.FAILED:
+        problem = store.get("import", dataset["import"]) or problem
+    return states | {
+        **fields_of(problem, importErrorInfo="problem", errCode="code"),
         "entityCount": rows.count(store, dataset),
         "annotatedEntityCount": rows.count(store, dataset, "annotated"),
         "labelCount": 0,
@@ -668,9 +658,7 @@ def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.ExportDataset) -> bool:
     """Begin to export a dataset."""
-    call.validate_choice("exportTo", body.export_to, (0, 1))
     call.validate_choice("exportType", body.export_type, (1, 2))
-    call.validate_choice("exportFormat", body.export_format, (0,))
     dataset = get_dataset(call, body.dataset_id)
     target = ""
     if body.export_to:

@@ -262,8 +262,6 @@ def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> 
 
 def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     prompt = standard.prompt
-    if standard.app_id is None or standard.app_id <= 0:
-        raise call.invalid(f"{prefix}.appId", "the referee model needs an application's id")
     if prompt is None or "{prediction}" not in prompt.template_content:
         raise call.invalid(
             f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged"

@@ -1,7 +1,5 @@
 """Jobs and runs in both versions of fine-tuning: validated, queued, described and deleted."""
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,9 +16,6 @@ from ..http.call import Call, beijing_spaced, describes, emulates, fields_of, pa
 from ..state.store import Document, random_id
 from . import supported_models, worker
 from .worker import weights_name, weights_names
-
-VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
-"""The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
 
 REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
 TRAINED_ON_BOTH = (
@@ -119,14 +114,12 @@ def validate_source(
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if not any(worker.is_usable(row, mode) for row in rows):
-        raise call.invalid(
-            field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
-        )
+        reason = f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
+        raise call.invalid(field, reason)
     if len(rows) > engine.MAX_ROWS:
-        raise call.invalid(
-            field,
-            tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{engine.MAX_ROWS:,}"),
-        )
+        limit = f"{engine.MAX_ROWS:,}"
+        reason = tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=limit)
+        raise call.invalid(field, reason)
     return source
 
 
@@ -262,7 +255,9 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
     kept = set(task.get("checkpoints", ()))
     if points and task["status"] in worker.FINAL_STATUSES:
         kept.add(points[-1]["step"])
-    return [point | {"kept": point["step"] in kept} for point in points]
+    for point in points:
+        point["kept"] = point["step"] in kept
+    return points
 
 
 def describe_checkpoints(call: Call, task: Document) -> str:
@@ -278,14 +273,6 @@ def run_status(call: Call, task: Document) -> str:
     return str(task["status"])
 
 
-def board_to_wire(task: Document) -> dict[str, str]:
-    """Return the link to a run's loss curves, nothing before its start."""
-    if task["started"] is None:
-        return {}
-    run = json.dumps({"runId": f"run-{task['id'].removeprefix('task-')}"})
-    return {"vdlLink": VISUALDL_URL + base64.b64encode(run.encode()).decode()}
-
-
 def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """Delete runs, and their weights unless a version was published from them.
 
@@ -299,10 +286,8 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """
     store = call.store
     for task in tasks:
-        if task["status"] == worker.RUNNING:
-            raise call.invalid(field, f"{task['id']} is running; stop it first")
         if task["status"] not in worker.FINAL_STATUSES:
-            raise call.invalid(field, f"{task['id']} waits for its turn; stop it first")
+            raise call.invalid(field, f"{task['id']} is {task['status']}; stop it first")
     published = {row["task"] for row in store.all("version")}
     for task in tasks:
         store.drop_points(task["id"])
@@ -393,7 +378,7 @@ def list_tasks(call: Call, body: wire.ListTasks) -> JsonObject:
 def describe_task(call: Call, task: Document) -> JsonObject:
     """Describe a run; the checkpoints of a running run are the sandbox's extension."""
     status = task["status"]
-    state = _task_to_wire(call, task) | board_to_wire(task)
+    state = _task_to_wire(call, task)
     state |= {
         "hyperParameterConfig": task["hyper_parameters"],
         "datasetConfig": _data_to_wire(task),
@@ -569,7 +554,6 @@ def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
         "trainTime": int(end - started) if started else 0,
         "startTime": beijing_spaced(task["created"]),
         "finishTime": beijing_spaced(finished),
-        "vdlLink": board_to_wire(task).get("vdlLink", ""),
         "sandbox": {
             "engine": BUILT_IN,
             "queued": task["status"] != worker.RUNNING and not finished,

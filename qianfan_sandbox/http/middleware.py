@@ -441,9 +441,8 @@ def _split_mid_character(content: bytes) -> list[bytes]:
     ASCII.
     """
     inside = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80]
-    middle = [len(content) // 2]
-    offsets = [0, *(inside[: MAX_SPLITS * 2 : 2] or middle), len(content)]
-    return [content[start:end] for start, end in pairwise(offsets)]
+    offsets = inside[: MAX_SPLITS * 2 : 2] or [len(content) // 2]
+    return [content[start:end] for start, end in pairwise([0, *offsets, len(content)])]
 
 
 def _find_error(fault: Fault) -> PlatformError:
