@@ -67,10 +67,8 @@ def last_pair(row: Any) -> tuple[str, str]:
     """Return the last prompt and its first response; a text is a response without a prompt."""
     if isinstance(row, str):
         return "", row
-    if isinstance(row, dict) and "image" in row:
-        return str(row.get("annotation") or ""), ""
     turn = _last_turn(row)
-    return turn["prompt"], _first_text(turn.get("response") or turn.get("chosen") or "")
+    return turn.get("prompt", ""), _first_text(turn.get("response") or turn.get("chosen") or "")
 
 
 def _last_turn(row: Any) -> Any:
@@ -94,21 +92,17 @@ def judged_answers(row: Any) -> list[tuple[str, str, str]]:
 
 
 def is_annotated(row: Any) -> bool:
-    """Return whether a row has responses, or an image its annotation."""
-    if isinstance(row, str):
-        return False
-    if isinstance(row, dict) and "image" in row:
-        return bool(row.get("annotation"))
-    return bool(ANSWER_KEYS & _last_turn(row).keys())
+    """Return whether a row has responses."""
+    return not isinstance(row, str) and bool(ANSWER_KEYS & _last_turn(row).keys())
 
 
 def strip_annotations(row: Any) -> Any:
-    """Return a row without its responses, an image without its annotation."""
+    """Return a row without its responses."""
     if isinstance(row, list):
         return [strip_annotations(turn) for turn in row]
     if not isinstance(row, dict):
         return row
-    return {key: value for key, value in row.items() if key not in ANSWER_KEYS | {"annotation"}}
+    return {key: value for key, value in row.items() if key not in ANSWER_KEYS}
 
 
 def to_text(row: Any) -> str:
@@ -133,9 +127,7 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
     if data_format == TEXT:
         return _normalize_text(value)
     if data_format in IMAGE_FORMATS:
-        if not isinstance(value, dict) or not isinstance(value.get("image"), str):
-            raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
-        return value
+        raise InvalidRow(wire.BAD_FORMAT, "the sandbox imports no pictures")
     turns = value if isinstance(value, list) else [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
@@ -213,8 +205,6 @@ MAX_BYTES = 256 * 1024 * 1024
 MAX_PROBLEMS = 100
 """Limits of one import: bytes when unpacked, listed problems."""
 
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "bmp")
-
 _PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
 
@@ -277,29 +267,10 @@ class RowParser:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = [member for member in archive.infolist() if _is_content_file(member)]
-                if self.data_format in IMAGE_FORMATS:
-                    self._parse_images(archive, members)
-                else:
-                    for member in members:
-                        self.parse_file(member.filename, self._unpack(archive, member))
+                for member in members:
+                    self.parse_file(member.filename, self._unpack(archive, member))
         except ZIP_ERRORS as error:
             raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
-
-    def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-        """Add an image row for each image, annotated by the .json file with the same stem."""
-        by_name = {member.filename.lower(): member for member in members}
-        for name, member in by_name.items():
-            stem, _, suffix = name.rpartition(".")
-            if suffix not in IMAGE_SUFFIXES:
-                continue
-            annotation = None
-            if notes := by_name.get(f"{stem}.json"):
-                annotation = _parse_json(self._unpack(archive, notes).decode("utf-8", "replace"))
-            if isinstance(annotation, InvalidRow):
-                self.add_problem(f"{stem}.json", 0, annotation)
-            else:
-                row = {"image": member.filename, "annotation": annotation}
-                self.named_rows.append((member.filename, row))
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -382,7 +353,7 @@ class Entity:
     row: Any  # the row in the form of its format (see `row_formats`)
     name: str = ""  # the file that it came from
     annotated: float | None = None  # when it was annotated, in Unix seconds, None if it is not
-    labels: list[JsonObject] = field(default_factory=list)  # v1's labels of an image
+    labels: list[JsonObject] = field(default_factory=list)  # of pictures, which are older states'
     id: str = field(default_factory=lambda: secrets.token_hex(12))
 
 
@@ -507,22 +478,17 @@ def list_entities(call: Call, body: wire.ListEntities) -> JsonObject:
 
 @emulates(wire.ANNOTATE)
 def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
-    """Replace the turns of a row, or set the labels of an image."""
+    """Replace the turns of a row."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     store = call.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
         raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
-    if body.content:
-        try:
-            row = normalize(body.content, dataset["form"])
-        except InvalidRow as error:
-            raise call.invalid("content", str(error)) from None
-        changed = replace(entity, row=row, annotated=store.now())
-    elif body.labels:
-        changed = replace(entity, labels=body.labels, annotated=store.now())
-    else:
-        raise call.invalid("content", "content or labels are missing")
+    try:
+        row = normalize(body.content or [], dataset["form"])
+    except InvalidRow as error:
+        raise call.invalid("content", str(error)) from None
+    changed = replace(entity, row=row, annotated=store.now())
     replace_rows(store, dataset, {entity.id: changed})
     return True
 

@@ -19,7 +19,6 @@ from support.datasets import (
     unzip_rows,
     upload,
     wait_until_idle,
-    zip_files,
 )
 
 from qfnb import errors
@@ -64,16 +63,6 @@ def test_paragraphs_stay_whole(sandbox):
     dataset_id, version = import_rows("一行\n二行\n\n又一段\n".encode(), "a.txt", 40100)
     assert version.entity_count == 2
     assert exported_rows(dataset_id) == ["一行", "二行", "", "又一段"]
-
-
-def test_pictures_keep_their_names_and_notes(sandbox):
-    packed = zip_files(
-        **{"a/1.png": b"\x89PNG", "a/1.json": '{"annotation": "猫"}', "a/2.jpg": b"x"}
-    )
-    dataset_id, version = import_rows(packed, "p.zip", 70500)
-    assert version.entity_count == 2
-    assert exported_rows(dataset_id)[0] == {"image": "a/1.png", "annotation": {"annotation": "猫"}}
-    assert Data.status([dataset_id]).data[dataset_id].annotated_entity_count == 1
 
 
 @pytest.mark.parametrize(
