@@ -5,7 +5,6 @@ Files have names of the sandbox's own making, so that no key can lead out of its
 
 import base64
 import hashlib
-import re
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -190,37 +189,9 @@ async def _get_object(world: World, request: Request) -> Response:
     content = read_object(world.store, wire.build_uri(bucket, key))
     if row is None or content is None:
         raise storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
-    headers = {
-        "etag": f'"{row["etag"]}"',
-        "last-modified": formatdate(row["modified"], usegmt=True),
-        "accept-ranges": "bytes",
-    }
-    range_header = request.headers.get("range", "")
-    if not range_header:
-        return Response(content, headers=headers, media_type="application/octet-stream")
-    if (byte_range := _parse_range(range_header, len(content))) is None:
-        raise storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
-    headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
-    return Response(
-        content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream"
-    )
-
-
-def _parse_range(range_header: str, size: int) -> range | None:
-    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects
-    none.
-    """
-    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
-    if match is None or not any(match.groups()) or len(range_header) > 60:
-        return None
-    first, last = match.groups()
-    if first:
-        byte_range = range(int(first), min(int(last or size), size - 1) + 1)
-    else:
-        byte_range = range(size)[-int(last) :]
-    if byte_range and int(last or 1):
-        return byte_range
-    return None
+    modified = formatdate(row["modified"], usegmt=True)
+    headers = {"etag": f'"{row["etag"]}"', "last-modified": modified}
+    return Response(content, headers=headers, media_type="application/octet-stream")
 
 
 async def _list_bucket(world: World, request: Request) -> Response:

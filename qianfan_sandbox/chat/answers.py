@@ -105,30 +105,17 @@ async def _stream_events(
     reply: EngineReply,
     options: GenerationOptions,
 ) -> AsyncIterator[JsonObject]:
-    """Yield a whole reply as deltas, the thinking first, then what ends it; the options say which
-    events have the usage, a running one counts all tokens so far.
-    """
+    """Yield a whole reply as deltas, the thinking first, then what ends it."""
     head = _head(call, body, "chat.completion.chunk")
     reasoning = str(reply.extra.get("reasoning_content", ""))
-    so_far = EngineReply("", 1.0, "", extra={"reasoning_content": ""})
-    for is_content, text, size in (
-        (False, reasoning, REASONING_PIECE_CHARS),
-        (True, reply.text, PIECE_CHARS),
+    for name, text, size in (
+        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
+        ("content", reply.text, PIECE_CHARS),
     ):
         for start in range(0, len(text), size):
-            piece = text[start : start + size]
-            delta = {"role": "assistant", "content": ""}
-            if is_content:
-                delta["content"] = piece
-                so_far = replace(so_far, text=so_far.text + piece)
-            else:
-                delta["reasoning_content"] = piece
-                so_far = replace(so_far, extra={"reasoning_content": text[: start + size]})
+            delta = {"role": "assistant", "content": "", name: text[start : start + size]}
             choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
-            event = {**head, "choices": [choice]}
-            if options.usage_pieces == "all":
-                event["usage"] = _count_usage(conversation, so_far)
-            yield event
+            yield {**head, "choices": [choice]}
             await asyncio.sleep(PIECE_SECONDS)
     last: JsonObject = {"content": ""}
     if calls := _identify(call, reply.extra.get("tool_calls", [])):
@@ -136,7 +123,7 @@ async def _stream_events(
     choice = {"index": 0, "delta": last, "finish_reason": reply.reason, "flag": 0}
     usage = _count_usage(conversation, reply)
     event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
-    if options.usage_pieces == "none":
+    if not options.sends_usage:
         event["_unsent"] = ["usage"]
     yield event
 

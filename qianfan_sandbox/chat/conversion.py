@@ -128,7 +128,7 @@ class GenerationOptions:
     max_total_tokens: int | None = None  # of thinking and answer
     json_format: str = "text"  # or json_object, json_schema
     schema: Any = None  # of the answer, for json_schema
-    usage_pieces: str = "last"  # which pieces of a stream have the usage: last, all or none
+    sends_usage: bool = True  # whether the last piece of a stream has the usage
 
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -187,13 +187,15 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         if answer_format.json_schema is None:
             raise call.refusal("response_format.json_schema must have a schema")
         schema = answer_format.json_schema.schema_
+    stream_options = options.stream_options or {}
     return GenerationOptions(
         **_parse_thinking(call, extra, row),
         max_answer_tokens=max_tokens,
         max_total_tokens=max_total,
         json_format=answer_format.type,
         schema=schema,
-        usage_pieces=_usage_pieces(call, options.stream_options),
+        # without the option a strict sandbox sends none
+        sends_usage=bool(stream_options.get("include_usage", not call.world.modes.strict)),
     )
 
 
@@ -220,18 +222,6 @@ def _parse_thinking(call: Call, extra: JsonMapping, row: CatalogModel | None) ->
         "budget": options.thinking_budget,
         "effort": EFFORTS[options.reasoning_effort or "high"],
     }
-
-
-def _usage_pieces(call: Call, options: JsonObject | None) -> str:
-    """Return which pieces of a stream have the usage; without the option a strict sandbox sends
-    none.
-    """
-    options = options or {}
-    if options.get("chunk_include_usage"):
-        return "all"
-    if options.get("include_usage", not call.world.modes.strict):
-        return "last"
-    return "none"
 
 
 PIECE_CHARS = 4

@@ -79,8 +79,8 @@ def _seed(body: Record) -> int | None:
 
 @emulates(inference.IMAGE_EDIT_V2)
 async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
-    """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt
-    names.
+    """Answer `/v2/images/edits`: the first reference picture, changed by the operations that the
+    prompt names.
     """
     from ..engines.drawing import edit  # noqa: PLC0415 - Pillow
 
@@ -88,7 +88,7 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = read_references(call, body.image)
     seed = _seed(body) or 0
-    content, understood = await asyncio.to_thread(edit, body.prompt, references, seed)
+    content, understood = await asyncio.to_thread(edit, body.prompt, references[0], seed)
     drawn = [(content, _mark(understood, seed))]
     return _build_response(call, body.prompt, _hand_out(call, body, drawn))
 
