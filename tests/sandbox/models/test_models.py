@@ -32,7 +32,6 @@ async def send(endpoint, body):
             "versionMeta.iterationId",
         ),
         (model.PRESET_LIST, {"pageSize": 101}, "pageSize"),
-        (model.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
         (model.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
     ],
 )

@@ -9,7 +9,6 @@ from support.raw_http import signed_headers
 
 from qfnb.wire import auth
 
-MIB = 1 << 20
 BIG = "/bos/sandbox/parts/big"
 
 
