@@ -21,16 +21,7 @@ from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from .engines.protocol import BUILT_IN
-from .http.call import (
-    HANDLERS,
-    SANDBOX_HEADER,
-    Call,
-    dispatch,
-    emulates,
-    fields_of,
-    page_by_id,
-    v2_refusal,
-)
+from .http.call import HANDLERS, SANDBOX_HEADER, Call, dispatch, emulates, fields_of, page_by_id
 from .http.middleware import RequestHandler, serve
 from .state.lifecycle import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from .state.store import Document, Store, random_id
@@ -67,19 +58,19 @@ def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
 @emulates(wire.FILE_INFO)
 def file_info(call: Call, body: wire.FileRef) -> JsonObject:
     """Describe a file."""
-    return _file_to_wire(_get_file(call))
+    return _file_to_wire(call.find_in_path("file"))
 
 
 @emulates(wire.CONTENT)
 def content(call: Call, body: wire.FileRef) -> bytes:
     """Return a file's bytes."""
-    return read_file(call.store, str(_get_file(call)["id"])) or b""
+    return read_file(call.store, str(call.find_in_path("file")["id"])) or b""
 
 
 @emulates(wire.DELETE_FILE)
 def delete(call: Call, body: wire.FileRef) -> JsonObject:
     """Delete a file."""
-    id_ = str(_get_file(call)["id"])
+    id_ = str(call.find_in_path("file")["id"])
     call.store.update(id_, deleted=True)
     call.store.write_file(id_, b"")
     return {"id": id_, "object": "file", "deleted": True}
@@ -144,13 +135,6 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
         )
     finally:
         await form.close()
-
-
-def _get_file(call: Call) -> Document:
-    row = call.store.get("file", call.path["file_id"])
-    if row is None or row.get("deleted"):
-        raise v2_refusal("file_not_found", f"No such file: {call.path['file_id']}", status=404)
-    return row
 
 
 def _file_to_wire(row: Document) -> JsonObject:
@@ -240,7 +224,7 @@ def validate_unfinished(call: Call) -> None:
 @emulates(wire.INFO)
 def describe_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Describe a batch."""
-    return _to_wire(_find_batch(call))
+    return _to_wire(call.find_in_path("batch"))
 
 
 @emulates(wire.LIST)
@@ -254,13 +238,13 @@ def list_batches(call: Call, body: wire.ListBatches) -> JsonObject:
 @emulates(wire.CANCEL)
 def cancel_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Stop a batch; the answers so far are kept."""
-    batch = _find_batch(call)
+    batch = call.find_in_path("batch")
     if is_finished(batch):
         message = f"Cannot cancel a batch with status {job_status(batch)!r}."
         raise call.refusal(message, v2_code="invalid_batch_status")
     store = call.store
     store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or store.now())
-    return _to_wire(_find_batch(call))
+    return _to_wire(call.find_in_path("batch"))
 
 
 @job_handler("batch")
@@ -440,14 +424,6 @@ def _write_result_file(
     )
     digest = hashlib.sha256(f"{batch_id}/{kind}".encode()).hexdigest()[:10]
     return str(store_file(world.store, f"file-{digest}", file)["id"])
-
-
-def _find_batch(call: Call) -> Document:
-    batch = call.store.get("batch", call.path["batch_id"])
-    if batch is None:
-        message = f"No such batch: {call.path['batch_id']}"
-        raise v2_refusal("batch_not_found", message, status=404)
-    return batch
 
 
 def _to_wire(batch: Document) -> JsonObject:

@@ -19,7 +19,7 @@ from qfnb.wire.base import Id, JsonObject
 from qfnb.wire.data import FORMATS
 
 from . import rows, storage
-from .http.call import CREATOR, Call, describes, emulates, fields_of, page_by_marker, utc_spaced
+from .http.call import CREATOR, Call, emulates, fields_of, handles, page_by_marker, utc_spaced
 from .rows import InvalidRow, RowParser
 from .state.store import Document, Store, random_id
 from .state.world import World
@@ -81,8 +81,8 @@ def validate_bucket(call: Call, field: str, bucket: str) -> None:
         raise call.invalid(field, f"the bucket {bucket!r} does not exist; it is {allowed!r}")
 
 
-def start_release(call: Call, dataset: Document) -> None:
-    """Begin to release a dataset, unless it is released.
+def start_release(call: Call, dataset: Document) -> bool:
+    """Begin to release a dataset, unless it is released; v2 calls that to publish a version.
 
     Raises:
         Refusal: it is being imported, or has no rows.
@@ -95,6 +95,11 @@ def start_release(call: Call, dataset: Document) -> None:
     if dataset["released"] is None:
         plan = world.lifecycle.plan((wire.RUNNING, "release"), final=wire.FINISHED)
         world.store.update(dataset["id"], released=plan)
+    return True
+
+
+handles(wire.RELEASE, "dataset", "datasetId", start_release)
+handles(wire.PUBLISH_VERSION, "dataset", "versionId", start_release)
 
 
 def delete_datasets(call: Call, deleted: list[Document]) -> None:
@@ -218,7 +223,7 @@ def info(call: Call, dataset: Document) -> JsonObject:
     }
 
 
-describes(wire.INFO, "dataset", "datasetId", info)
+handles(wire.INFO, "dataset", "datasetId", info)
 
 
 @emulates(wire.STATUSES)
@@ -230,17 +235,12 @@ def statuses(call: Call, body: wire.DatasetRefs) -> JsonObject:
     return states
 
 
-@emulates(wire.RELEASE)
-def release(call: Call, body: wire.DatasetRef) -> bool:
-    """Release a dataset that has rows."""
-    start_release(call, get_dataset(call, body.dataset_id))
-    return True
-
-
-@emulates(wire.DELETE)
-def delete(call: Call, body: wire.DatasetRef) -> JsonObject:
+def delete(call: Call, dataset: Document) -> JsonObject:
     """Delete a dataset."""
-    return {"versionCount": delete_version(call, get_dataset(call, body.dataset_id))}
+    return {"versionCount": delete_version(call, dataset)}
+
+
+handles(wire.DELETE, "dataset", "datasetId", delete)
 
 
 def _storage_to_wire(dataset: Document) -> JsonObject:
@@ -314,13 +314,14 @@ def list_datasets(call: Call, body: wire.ListDatasets) -> JsonObject:
     return page_by_marker(call, groups, body, _group_to_wire, "datasetList")
 
 
-@emulates(wire.DELETE_V2)
-def delete_v2(call: Call, body: wire.DatasetRef) -> bool:
+def delete_v2(call: Call, group: Document) -> bool:
     """Delete a dataset with all its versions."""
-    group = _get_group(call, body.dataset_id)
     delete_datasets(call, versions_of_group(call.store, group["id"]))
     call.store.remove("dataset_group", group["id"])
     return True
+
+
+handles(wire.DELETE_V2, "dataset_group", "datasetId", delete_v2)
 
 
 def _get_group(call: Call, key: Id) -> Document:
@@ -358,18 +359,13 @@ def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
     return page_by_marker(call, matches, body, _version_to_wire, "versionList")
 
 
-@emulates(wire.DELETE_VERSION)
-def delete_version_v2(call: Call, body: wire.VersionId) -> bool:
+def delete_version_v2(call: Call, version: Document) -> bool:
     """Delete a version, and the dataset with its last version."""
-    delete_version(call, get_dataset(call, body.version_id, "versionId"))
+    delete_version(call, version)
     return True
 
 
-@emulates(wire.PUBLISH_VERSION)
-def publish_version(call: Call, body: wire.VersionId) -> bool:
-    """Publish a version that has rows."""
-    start_release(call, get_dataset(call, body.version_id, "versionId"))
-    return True
+handles(wire.DELETE_VERSION, "dataset", "versionId", delete_version_v2)
 
 
 @emulates(wire.CREATE_IMPORT)
@@ -392,7 +388,7 @@ def describe_import(call: Call, task: Document) -> JsonObject:
     }
 
 
-describes(wire.DESCRIBE_IMPORT, "import", "taskId", describe_import)
+handles(wire.DESCRIBE_IMPORT, "import", "taskId", describe_import)
 
 
 @emulates(wire.CREATE_EXPORT)
@@ -416,7 +412,7 @@ def describe_export(call: Call, task: Document) -> JsonObject:
     }
 
 
-describes(wire.DESCRIBE_EXPORT, "export", "taskId", describe_export)
+handles(wire.DESCRIBE_EXPORT, "export", "taskId", describe_export)
 
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
@@ -460,7 +456,7 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
     }
 
 
-describes(wire.DESCRIBE_VERSION, "dataset", "versionId", _version_to_wire)
+handles(wire.DESCRIBE_VERSION, "dataset", "versionId", _version_to_wire)
 
 
 def _group_to_wire(call: Call, group: Document) -> JsonObject:
@@ -668,11 +664,12 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
     return True
 
 
-@emulates(wire.EXPORT_RECORDS)
-def export_records(call: Call, body: wire.DatasetRef) -> list[JsonObject]:
+def export_records(call: Call, dataset: Document) -> list[JsonObject]:
     """List a dataset's exports, the newest first."""
-    dataset = get_dataset(call, body.dataset_id)
     return [_record_to_wire(call.world, task) for task in _exports_of(call, dataset)[::-1]]
+
+
+handles(wire.EXPORT_RECORDS, "dataset", "datasetId", export_records)
 
 
 def _exports_of(call: Call, dataset: Document) -> list[Document]:

@@ -24,7 +24,7 @@ from qfnb.wire.base import Id, JsonMapping, JsonObject
 from . import datasets, models, rows, storage
 from .finetune import scores
 from .finetune.scores import word_unit
-from .http.call import Call, describes, emulates, fields_of, page_by_marker, page_by_number, utc
+from .http.call import Call, emulates, fields_of, handles, page_by_marker, page_by_number, utc
 from .state.lifecycle import is_finished
 from .state.store import Document, random_id
 from .state.world import World
@@ -326,7 +326,7 @@ def info(call: Call, task: Document) -> JsonObject:
     }
 
 
-describes(wire.INFO, KIND, "id", info)
+handles(wire.INFO, KIND, "id", info)
 
 
 def report(call: Call, task: Document) -> list[JsonObject]:
@@ -342,13 +342,11 @@ def report(call: Call, task: Document) -> list[JsonObject]:
     return reports
 
 
-describes(wire.REPORT, KIND, "id", report)
+handles(wire.REPORT, KIND, "id", report)
 
 
-@emulates(wire.STOP)
-def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
+def stop(call: Call, task: Document) -> JsonObject:
     """Stop a task; its answers so far remain."""
-    task = call.find(KIND, body.id, "id")
     world = call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
@@ -357,6 +355,9 @@ def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
     world.store.update(str(task["id"]), stopping=stopping)
     return {"result": True, "errorMessage": ""}
+
+
+handles(wire.STOP, KIND, "id", stop)
 
 
 @emulates(wire.DELETE)
@@ -379,7 +380,7 @@ _UNIT_FIELDS = {
 
 
 def _version_to_wire(unit: JsonObject) -> JsonObject:
-    return fields_of(unit, modelIdStr="model", **_UNIT_FIELDS)
+    return fields_of(unit, **_UNIT_FIELDS, modelIdStr="model")  # modelId first, as the seed has it
 
 
 def _unit_to_wire(unit: JsonObject) -> JsonObject:
@@ -469,7 +470,7 @@ def describe(call: Call, task: Document) -> JsonObject:
     }
 
 
-describes(wire.INFO_V2, KIND, "taskId", describe)
+handles(wire.INFO_V2, KIND, "taskId", describe)
 
 
 def report_v2(call: Call, task: Document) -> list[JsonObject]:
@@ -487,14 +488,16 @@ def report_v2(call: Call, task: Document) -> list[JsonObject]:
     return reports
 
 
-describes(wire.REPORT_V2, KIND, "taskId", report_v2)
+handles(wire.REPORT_V2, KIND, "taskId", report_v2)
 
 
-@emulates(wire.DELETE_V2)
-def delete_v2(call: Call, body: wire.EvalTaskRef) -> bool:
+def delete_v2(call: Call, task: Document) -> bool:
     """Delete a task that has ended."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId")])
+    delete_tasks(call, "taskId", [task])
     return True
+
+
+handles(wire.DELETE_V2, KIND, "taskId", delete_v2)
 
 
 def _to_v1_standard(config: wire.EvalConfig) -> wire.EvaluationStandard:
@@ -607,7 +610,7 @@ def export_info(call: Call, export: Document) -> JsonObject:
     }
 
 
-describes(wire.EXPORT_INFO, EXPORT, "exportID", export_info)
+handles(wire.EXPORT_INFO, EXPORT, "exportID", export_info)
 
 
 def routes(world: World) -> list[Route]:

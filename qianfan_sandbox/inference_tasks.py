@@ -23,10 +23,10 @@ from .http.call import (
     CREATOR,
     Call,
     Refusal,
-    describes,
     dispatch,
     emulates,
     fields_of,
+    handles,
     page_by_marker,
     utc,
 )
@@ -82,15 +82,16 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     return {"taskId": id_}
 
 
-@emulates(wire.STOP_INFERENCE)
-def stop_task(call: Call, body: wire.InferenceRef) -> bool:
+def stop_task(call: Call, task: Document) -> bool:
     """Stop a task; the answers so far are kept."""
-    task = call.find("inference", body.task_id, "taskId")
     if is_finished(task):
         raise call.invalid("taskId", f"the task is {_run_status(task)}")
     store = call.store
     store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
     return True
+
+
+handles(wire.STOP_INFERENCE, "inference", "taskId", stop_task)
 
 
 @emulates(wire.LIST_INFERENCES)
@@ -261,7 +262,7 @@ def _to_wire(call: Call, task: Document) -> JsonObject:
     return row
 
 
-describes(wire.INFERENCE_INFO, "inference", "taskId", _to_wire)
+handles(wire.INFERENCE_INFO, "inference", "taskId", _to_wire)
 
 
 def _with_usage(call: Call, task: Document) -> JsonObject:

@@ -13,7 +13,8 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.wire import catalog, model as wire
-from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest
+from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest, Record
+from qfnb.wire.endpoints import AnyEndpoint
 
 from . import storage
 from .engines.builtin.engine import is_model
@@ -23,9 +24,9 @@ from .finetune.worker import DONE, STOPPED, weights_names
 from .http.call import (
     Call,
     beijing,
-    describes,
     emulates,
     fields_of,
+    handles,
     page_by_marker,
     page_by_number,
     utc,
@@ -327,22 +328,27 @@ def user_list(call: Call, body: wire.ListModels) -> JsonObject:
     return _page_to_wire(call, rows, body)
 
 
-@emulates(wire.DELETE)
-def delete_models_v1(call: Call, body: wire.DeleteModels) -> bool:
-    """Delete models with their versions, all of them or none."""
-    field = "modelIDs"
-    models = [get_own(call, "model", key, field) for key in body.model_ids]
-    delete_models(call, models, field)
-    return True
+def _deletes(endpoint: AnyEndpoint, kind: str, field: str) -> None:
+    """Register a handler that deletes models or versions, all of those in a field or none."""
+
+    def delete(call: Call, body: Record) -> bool:
+        keys = body.to_wire()[field]
+        documents = []
+        for key in keys if isinstance(keys, list) else [keys]:
+            documents.append(get_own(call, kind, key, field))
+        if kind == "model":
+            delete_models(call, documents, field)
+        else:
+            delete_versions(call, documents, field)
+        return True
+
+    emulates(endpoint)(delete)
 
 
-@emulates(wire.DELETE_VERSIONS)
-def delete_versions_v1(call: Call, body: wire.DeleteVersions) -> bool:
-    """Delete versions, all of them or none."""
-    field = "modelVersionIds"
-    versions = [get_own(call, "version", key, field) for key in body.model_version_ids]
-    delete_versions(call, versions, field)
-    return True
+_deletes(wire.DELETE, "model", "modelIDs")
+_deletes(wire.DELETE_VERSIONS, "version", "modelVersionIds")
+_deletes(wire.DELETE_SET, "model", "modelSetId")
+_deletes(wire.DELETE_V2, "version", "modelId")
 
 
 @emulates(wire.EVALUABLE)
@@ -466,14 +472,6 @@ def describe_set(call: Call, body: wire.ModelSetRef) -> JsonObject:
     raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
 
 
-@emulates(wire.DELETE_SET)
-def delete_set(call: Call, body: wire.ModelSetId) -> bool:
-    """Delete a set with its versions."""
-    model = get_own(call, "model", body.model_set_id, "modelSetId")
-    delete_models(call, [model], "modelSetId")
-    return True
-
-
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateModel) -> JsonObject:
     """Add a version to a set."""
@@ -510,14 +508,6 @@ def describe(call: Call, body: wire.ModelRef) -> JsonObject:
     if version["description"]:
         row["description"] = version["description"]
     return row
-
-
-@emulates(wire.DELETE_V2)
-def delete(call: Call, body: wire.ModelRef) -> bool:
-    """Delete a version."""
-    version = get_own(call, "version", body.model_id, "modelId")
-    delete_versions(call, [version], "modelId")
-    return True
 
 
 @emulates(wire.CREATE_CONF)
@@ -696,10 +686,8 @@ def list_compressions(call: Call, body: wire.ListCompressions) -> JsonObject:
     return page_by_marker(call, rows, body, _compression_to_wire, "modelCompTaskList")
 
 
-@emulates(wire.CANCEL_COMPRESSION)
-def cancel(call: Call, body: wire.CompressionRef) -> bool:
+def cancel(call: Call, compression: Document) -> bool:
     """Stop a compression and delete its version."""
-    compression = _get_compression(call, body)
     if _current_status(call, compression) not in _COMPRESSING:
         return False
     plan = call.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
@@ -709,19 +697,19 @@ def cancel(call: Call, body: wire.CompressionRef) -> bool:
     return True
 
 
-def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
-    return call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+handles(wire.CANCEL_COMPRESSION, "compression", "modelCompTaskId", cancel)
 
 
-@emulates(wire.DELETE_COMPRESSION)
-def delete_compression(call: Call, body: wire.CompressionRef) -> bool:
+def delete_compression(call: Call, compression: Document) -> bool:
     """Delete a compression that is over; the version that it made stays."""
-    compression = _get_compression(call, body)
     status = _current_status(call, compression)
     if status in {*_COMPRESSING, wire.COMPRESSION_STOPPING}:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.store.remove("compression", compression["id"])
     return True
+
+
+handles(wire.DELETE_COMPRESSION, "compression", "modelCompTaskId", delete_compression)
 
 
 def _current_status(call: Call, compression: Document) -> str:
@@ -745,4 +733,4 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
     return row
 
 
-describes(wire.DESCRIBE_COMPRESSION, "compression", "modelCompTaskId", _compression_to_wire)
+handles(wire.DESCRIBE_COMPRESSION, "compression", "modelCompTaskId", _compression_to_wire)

@@ -21,7 +21,7 @@ from .http.call import (
     parse_record,
     v2_refusal,
 )
-from .state.store import Document, random_id
+from .state.store import random_id
 
 Item = JsonObject
 Event = JsonObject
@@ -362,13 +362,13 @@ def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
 @emulates(wire.INFO)
 def describe(call: Call, body: wire.ResponseRef) -> JsonObject:
     """Return a stored response."""
-    return dict(_find(call, call.path["response_id"])["response"])
+    return dict(call.find_in_path(KIND)["response"])
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.ResponseRef) -> JsonObject:
     """Delete a stored response."""
-    id_ = str(_find(call, call.path["response_id"])["id"])
+    id_ = str(call.find_in_path(KIND)["id"])
     call.store.remove(KIND, id_)
     return {"id": id_, "object": "response", "deleted": True}
 
@@ -379,7 +379,7 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     if body.limit is not None:
         call.validate_range("limit", body.limit, 1, wire.MAX_ITEMS_LIMIT)
-    rows = _find(call, call.path["response_id"])["input"]
+    rows = call.find_in_path(KIND)["input"]
     if body.order != "asc":
         rows = rows[::-1]
     if body.before:
@@ -394,7 +394,7 @@ def _conversation(call: Call, response_id: str | None) -> list[Item]:
     """
     items: list[Item] = []
     while response_id:
-        turn = _find(call, response_id)
+        turn = call.find_v2(KIND, response_id)
         items = [*turn["input"], *turn["response"]["output"], *items]
         response_id = turn["response"]["previous_response_id"]
     return items
@@ -413,10 +413,3 @@ def _begin_response(call: Call, body: wire.CreateResponse) -> JsonObject:
         "output": [],
         "usage": None,
     }
-
-
-def _find(call: Call, response_id: str) -> Document:
-    row: Document | None = call.store.get(KIND, response_id)
-    if row is None:
-        raise v2_refusal("response_not_found", f"No such response: {response_id}", status=404)
-    return row

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from qfnb.wire import catalog, model, service as wire
-from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject, Record
 from qfnb.wire.chat import V1_PREFIX
 
 from .http.call import (
@@ -446,13 +446,17 @@ Handler = Callable[[Call, Any], Any]
 _lock = threading.Lock()
 
 
+def requested_model(call: Call, body: Record) -> str:
+    """Return the model that a request of inference names: in its path on v1, in its body on v2."""
+    return call.path.get("model") or str(getattr(body, "model", ""))
+
+
 def metered(handler: Handler) -> Handler:
     """Decorate a handler of chat or completion, to count its answers for a service."""
 
     @functools.wraps(handler)
     def counted_handler(call: Call, body: Any) -> Any:
-        name = call.path.get("model") or str(getattr(body, "model", ""))
-        service = find_service(call, name)
+        service = find_service(call, requested_model(call, body))
         if service is None or "endpoint" not in service:
             return handler(call, body)
         return _call_and_count(call, service["id"], handler, body)

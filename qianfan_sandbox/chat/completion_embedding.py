@@ -5,11 +5,11 @@ from typing import Any
 
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog, inference as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonObject, Record
 
 from ..engines.builtin import engine
 from ..http.call import Call, Stream, emulates
-from ..services import metered
+from ..services import metered, requested_model
 from . import answers, conversion
 from .conversion import (
     SamplingOptions,
@@ -73,38 +73,17 @@ async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIte
     yield {**head, "choices": [{"index": 0, "text": "", "finish_reason": reason}], **tail}
 
 
-@emulates(wire.EMBEDDING_V1)
-def embed_v1(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
-    """Answer `/embeddings/<endpoint>`."""
-    return _embed(call, body, call.path["model"])
-
-
-@emulates(wire.EMBEDDING_V2)
-def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> JsonObject:
-    """Answer `/v2/embeddings`."""
-    return {**_embed(call, body, body.model), "model": body.model}
-
-
-@emulates(wire.RERANK_V1)
-def rerank_v1(call: Call, body: wire.RerankRequest) -> JsonObject:
-    """Answer `/reranker/<endpoint>`."""
-    return _rerank(call, body, call.path["model"])
-
-
-@emulates(wire.RERANK_V2)
-def rerank_v2(call: Call, body: wire.RerankRequestV2) -> JsonObject:
-    """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
-    return {**_rerank(call, body, body.model), "model": body.model}
-
-
 @emulates(wire.TOKENIZER)
 def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> JsonObject:
     """Count tokens, as the sandbox's usage does."""
     return call.head("tokenizer.erniebot") | {"usage": _text_usage([body.prompt])}
 
 
-def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
-    row = require_preset(call, "embedding", name)
+@emulates(wire.EMBEDDING_V2)
+@emulates(wire.EMBEDDING_V1)
+def embed(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
+    """Answer `/embeddings/<endpoint>` and `/v2/embeddings`."""
+    row = require_preset(call, "embedding", requested_model(call, body))
     max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
     if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
         raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
@@ -119,15 +98,24 @@ def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
     for index, vector in enumerate(engine.embed(body.input, row.dimensions)):
         data.append({"object": "embedding", "embedding": vector, "index": index})
     return {
-        **call.head("embedding_list"),
+        **_head(call, body, "embedding_list"),
         "data": data,
         "usage": _text_usage(body.input),
         "sandbox": {"engine": engine.NGRAM_LABEL},
     }
 
 
-def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
-    require_preset(call, "reranker", name)
+def _head(call: Call, body: Record, kind: str) -> JsonObject:
+    """Return what an answer begins with; v2 repeats the model's name."""
+    head = call.head(kind)
+    return head if "model" in call.path else head | {"model": requested_model(call, body)}
+
+
+@emulates(wire.RERANK_V2)
+@emulates(wire.RERANK_V1)
+def rerank(call: Call, body: wire.RerankRequest) -> JsonObject:
+    """Answer `/reranker/<endpoint>`, `/v2/rerank`, and `/v2/rerankers`, its older name."""
+    require_preset(call, "reranker", requested_model(call, body))
     _validate_rerank(call, body)
     from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
@@ -137,7 +125,7 @@ def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
         results.append({"document": document, "relevance_score": round(score, 6), "index": index})
     results.sort(key=lambda row: -row["relevance_score"])
     return {
-        **call.head("reranker_list"),
+        **_head(call, body, "reranker_list"),
         "results": results[: body.top_n],
         "usage": _text_usage([body.query, *body.documents]),
         "sandbox": {"engine": engine.NGRAM_LABEL},

@@ -12,7 +12,7 @@ from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from .. import datasets
 from ..engines.builtin import engine
 from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
-from ..http.call import Call, beijing_spaced, describes, emulates, fields_of, page_by_marker, utc
+from ..http.call import Call, beijing_spaced, emulates, fields_of, handles, page_by_marker, utc
 from ..state.store import Document, random_id
 from . import supported_models, worker
 from .worker import weights_name, weights_names
@@ -395,29 +395,34 @@ def describe_task(call: Call, task: Document) -> JsonObject:
     return state
 
 
-describes(wire.DESCRIBE_TASK, "task", "taskId", describe_task)
+handles(wire.DESCRIBE_TASK, "task", "taskId", describe_task)
 
 
-@emulates(wire.STOP_TASK)
-def stop_task(call: Call, body: wire.TaskRef) -> bool:
+def stop_task(call: Call, task: Document) -> bool:
     """Stop a run."""
-    return worker.stop_run(call.world, call.find("task", body.task_id, "taskId")["id"])
+    return worker.stop_run(call.world, task["id"])
 
 
-@emulates(wire.DELETE_TASK)
-def delete_task(call: Call, body: wire.TaskRef) -> bool:
+handles(wire.STOP_TASK, "task", "taskId", stop_task)
+
+
+def delete_task(call: Call, task: Document) -> bool:
     """Delete a run that has ended."""
-    delete_runs(call, "taskId", [call.find("task", body.task_id, "taskId")])
+    delete_runs(call, "taskId", [task])
     return True
 
 
-@emulates(wire.DELETE_JOB)
-def delete_job(call: Call, body: wire.JobRef) -> bool:
+handles(wire.DELETE_TASK, "task", "taskId", delete_task)
+
+
+def delete_job(call: Call, job: Document) -> bool:
     """Delete a job with its runs, all of which have ended."""
-    job = call.find("job", body.job_id, "jobId")
     delete_runs(call, "jobId", runs_of_job(call, job["id"]))
     call.store.remove("job", job["id"])
     return True
+
+
+handles(wire.DELETE_JOB, "job", "jobId", delete_job)
 
 
 def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask) -> JsonObject:
@@ -565,7 +570,7 @@ def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
 def stop_job(call: Call, body: wire.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return worker.stop_run(call.world, task["id"])
+    return stop_task(call, task)
 
 
 def _assign_model(call: Call, job: Document, body: wire.CreateJobV1) -> Document:

@@ -20,7 +20,7 @@ from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds
 from .worker import PARAMETERS, PREFERENCE_LOSSES
 
 Parameter = JsonObject
-"""A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""
+"""A hyper-parameter as the platform handles it: key, name, type, allowed values and default."""
 
 _TABLE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 """keys: name, description and type of each; parameters: key, kind of check, allowed values and

@@ -211,6 +211,21 @@ class Call:
             raise self.invalid(field, f"{key} does not exist")
         return document
 
+    def find_in_path(self, kind: str) -> Document:
+        """Return the document of a kind that the path names, as `batch_id`; a refusal of v2 without
+        it.
+        """
+        return self.find_v2(kind, self.path[f"{kind}_id"])
+
+    def find_v2(self, kind: str, key: str) -> Document:
+        """Return the document of a kind with an id, unless it was deleted; a refusal of v2 without
+        it.
+        """
+        document = self.store.get(kind, key)
+        if document is None or document.get("deleted"):
+            raise v2_refusal(f"{kind}_not_found", f"No such {kind}: {key}", status=404)
+        return document
+
     def invalid(self, field: str, reason: str) -> Refusal:
         """Return a refusal for a field of the request."""
         message = f"param[{field}] invalid: {reason}"
@@ -270,17 +285,18 @@ def emulates(
     return register
 
 
-Show = Callable[[Call, Document], Any]
-"""Returns a document as it is sent."""
+DocumentHandler = Callable[[Call, Document], Any]
 
 
-def describes(endpoint: Endpoint[B, R], kind: str, field: str, show: Show) -> None:
-    """Register a handler that shows the document of a kind that a field of the request names."""
+def handles(endpoint: Endpoint[B, R], kind: str, field: str, handler: DocumentHandler) -> None:
+    """Register the handler of an operation on the document of a kind that a field of the request
+    names.
+    """
 
-    def describe(call: Call, body: B) -> Any:
-        return show(call, call.find(kind, body.to_wire()[field], field))
+    def handle(call: Call, body: B) -> Any:
+        return handler(call, call.find(kind, body.to_wire()[field], field))
 
-    emulates(endpoint)(describe)
+    emulates(endpoint)(handle)
 
 
 def parse_request(call: Call, content: bytes) -> Record:
@@ -402,7 +418,11 @@ MAX_PAGE_SIZE = 100
 
 
 def page_by_marker(
-    call: Call, documents: Sequence[Document], request: PageRequest, show: Show, name: str = "items"
+    call: Call,
+    documents: Sequence[Document],
+    request: PageRequest,
+    show: DocumentHandler,
+    name: str = "items",
 ) -> JsonObject:
     """Return a page of documents under a name, and its `pageInfo`.
 
