@@ -164,7 +164,7 @@ class Call:
         self,
         message: str,
         *,
-        code: int = WRONG_ARGUMENT,
+        code: int | None = None,
         v2_code: str = "invalid_argument",
         status: int = 400,
         type_: str = INVALID_REQUEST,
@@ -173,7 +173,7 @@ class Call:
 
         Args:
             message: the reason.
-            code: the number of v1 and of v1's management.
+            code: the number of v1 and of v1's management; default: that of a wrong argument.
             v2_code: v2's code, a word.
             status: the HTTP status of v2 and of actions; v1 refuses inside HTTP 200.
             type_: v2's type of error.
@@ -182,10 +182,9 @@ class Call:
         if endpoint.plane == "v2":
             return v2_refusal(v2_code, message, status=status, type_=type_)
         if endpoint.plane != "console":
-            return v1_refusal(code, message)
-        if code == WRONG_ARGUMENT:
-            code = WRONG_CONSOLE_ARGUMENT
-        refusal = console_refusal(endpoint.envelope, code, message, status=status)
+            return v1_refusal(code or WRONG_ARGUMENT, message)
+        number = code or WRONG_CONSOLE_ARGUMENT
+        refusal = console_refusal(endpoint.envelope, number, message, status=status)
         if endpoint.path.startswith("/wenxinworkshop/prompt/"):
             # v1's prompts have a message of their own shape
             refusal.body["message"] = {"global": message}

@@ -116,20 +116,6 @@ def test_a_21st_unfinished_task_is_refused_until_one_ends(tmp_path):
         assert create_batch(http, [line(1)]).status_code == 200
 
 
-def test_batches_are_listed_the_newest_first(http):
-    ids = [create_batch(http, [line(1)]).json()["id"] for _ in range(3)][::-1]
-    first = http.get("/v2/batches", params={"limit": 2}).json()
-    assert ([row["id"] for row in first["data"]], first["has_more"]) == (ids[:2], True)
-    assert first["last_id"] == ids[1]
-    second = http.get("/v2/batches", params={"limit": 1, "after": ids[1]}).json()
-    assert second["data"][0]["id"] == ids[2]
-    assert error_of(http.get("/v2/batches", params={"limit": 0})) == (400, "invalid_argument")
-    assert error_of(http.get("/v2/batches", params={"after": "infer-no"})) == (
-        400,
-        "invalid_argument",
-    )
-
-
 def test_a_cancelled_batch_keeps_its_answers_and_does_not_block_others(http, clock):
     batch_id = create_batch(http, [line(i) for i in range(1000)]).json()["id"]
     other = create_batch(http, [line("other")]).json()["id"]

@@ -61,19 +61,19 @@ def run_guarded(path, pieces):
     return sent, read
 
 
-@pytest.mark.parametrize(
+LIMITS = pytest.mark.parametrize(
     ("path", "most"),
     [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
+
+
+@LIMITS
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     status, text = announce(sandbox, path, most + 1)
     assert (status, f"{most >> 20} MiB at most" in text) == (413, True)
 
 
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
-)
+@LIMITS
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
     monkeypatch.setattr(application, "DRAIN_SECONDS", 0.02)
     sent, read = run_guarded(path, itertools.repeat(PIECE))
