@@ -206,21 +206,26 @@ class RateQuota:
     Attributes:
         rpm: requests per minute, None without a limit.
         tpm: tokens per minute, None without a limit.
+        silent: whether the headers omit the limits.
         refused: how many requests exceeded a limit.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.rpm: int | None = None
         self.tpm: int | None = None
+        self.silent = False
         self.refused = 0
         self._clock = clock
         self._requests: deque[float] = deque()
         self._tokens: deque[tuple[float, int]] = deque()
 
-    def set_limits(self, rpm: int | None = None, tpm: int | None = None) -> None:
+    def set_limits(
+        self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False
+    ) -> None:
         """Set the limits, None for no limit, and forget earlier requests."""
         self.rpm = rpm
         self.tpm = tpm
+        self.silent = silent
         self.refused = 0
         self._requests.clear()
         self._tokens.clear()
@@ -248,6 +253,8 @@ class RateQuota:
 
     def headers(self) -> dict[str, str]:
         """Return the headers of an answer about the limits."""
+        if self.silent:
+            return {}
         rpm = self.rpm or UNLIMITED_RPM
         headers = {
             "x-ratelimit-limit-requests": str(rpm),

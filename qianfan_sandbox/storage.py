@@ -195,9 +195,11 @@ async def _get_object(world: World, request: Request) -> Response:
 
 
 async def _list_bucket(world: World, request: Request) -> Response:
-    """List a bucket's objects."""
+    """List a bucket's objects, or its uploads."""
     query = request.query_params
     bucket = _bucket_of(world, request)
+    if "uploads" in query:
+        return _list_uploads(world, bucket)
     max_keys = query.get("maxKeys", "1000")
     marker = query.get("marker", "")
     prefix = query.get("prefix", "")
@@ -270,6 +272,14 @@ def _abort_upload(world: World, request: Request) -> Response:
     upload = _get_upload(world, request)
     _delete_upload(world, upload)
     return Response(status_code=204)
+
+
+def _list_uploads(world: World, bucket: str) -> Response:
+    """List the uploads that are neither completed nor aborted."""
+    uploads = []
+    for row in world.store.all("upload", bucket=bucket):
+        uploads.append(fields_of(row, "key", uploadId="id") | {"initiated": utc(row["created"])})
+    return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
 
 
 def _validate_parts(parts: list[wire.UploadedPart], stored: JsonObject) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as InvalidSchema
@@ -16,14 +16,10 @@ from referencing.jsonschema import DRAFT202012
 
 from qfnb.wire.base import JsonMapping, JsonObject
 
+from ..http.call import reject_constant
+
 MAX_DEPTH = 6
 """The depth from which optional parts are omitted, so that recursive schemas end."""
-
-UNSUPPORTED = (
-    "not", "if", "patternProperties", "dependentSchemas", "dependentRequired",
-    "unevaluatedProperties",
-)  # fmt: skip
-"""Keywords that are refused, because a value that fits them is not built here."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEGATIVE = re.compile(r"否|没有|不(?:是|会|能|可以)|\b(?:no|not|false)\b", re.IGNORECASE)
@@ -63,21 +59,17 @@ def fill_schema(schema: Any, question: str, answer: str) -> Any:
         answer: what the model wrote.
 
     Raises:
-        SchemaError: nothing fits, or a keyword is not supported; the message says where and what.
+        SchemaError: nothing fits; the message says where and what.
     """
     try:
         Draft202012Validator.check_schema(schema)
     except InvalidSchema as error:
         raise SchemaError(f"{error.json_path}: {error.message}") from None
     try:
-        candidate = json.loads(answer, parse_constant=_reject_constant)
+        candidate = json.loads(answer, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         candidate = _NOTHING
     return _Filler(schema, question, answer).fill(schema, candidate, "$")
-
-
-def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 class _Filler:
@@ -95,8 +87,6 @@ class _Filler:
         if depth > 3 * MAX_DEPTH:
             raise SchemaError(f"{path[:80]}: the schema requires itself without end")
         schema = self._resolve(schema, path)
-        if unsupported := [name for name in UNSUPPORTED if name in schema]:
-            raise SchemaError(f"{path}: the sandbox cannot fill {unsupported[0]!r}")
         if candidate is not _NOTHING and self._fits(schema, candidate):
             return candidate
         if options := schema.get("anyOf") or schema.get("oneOf"):

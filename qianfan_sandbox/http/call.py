@@ -307,7 +307,7 @@ def parse_request(call: Call, content: bytes) -> Record:
     if call.endpoint.method == "GET":
         return parse_record(call, dict(call.query))
     try:
-        value = json.loads(content or b"{}", parse_constant=_reject_constant)
+        value = json.loads(content or b"{}", parse_constant=reject_constant)
         if b"\\u" in content:
             json.dumps(value, ensure_ascii=False).encode()  # raises for half a surrogate pair
     except (ValueError, RecursionError):
@@ -315,7 +315,8 @@ def parse_request(call: Call, content: bytes) -> Record:
     return parse_record(call, value)
 
 
-def _reject_constant(constant: str) -> NoReturn:
+def reject_constant(constant: str) -> NoReturn:
+    """Raise for NaN and the like, which Python reads as JSON."""
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -194,6 +194,12 @@ def test_a_tool_gets_the_subject_of_the_question_and_its_result_is_said_in_that_
     assert message(http.post(CHAT, json=asked).json())["content"] == said
 
 
+def test_a_search_has_results_that_say_what_they_are(http):
+    results = ask(http, web_search={"enable": True})["search_results"]
+    assert "there is no web search" in results[0]["title"]
+    assert "search_results" not in ask(http)
+
+
 SCHEMA = {
     "type": "object",
     "properties": {
