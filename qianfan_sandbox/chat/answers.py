@@ -90,11 +90,10 @@ def v1_answer(
     call: Call, reply: EngineReply, prompt: str, stream: bool, kind: str = "chat.completion"
 ) -> JsonObject | Stream:
     """Return a reply to one prompt in v1's shape, whole or in pieces."""
-    request = ChatRequestV2.model_validate(
-        {"model": "", "messages": [{"role": "user", "content": prompt}], "stream": stream}
-    )
-    conversation_ = Conversation([{"role": "user", "content": prompt}])
-    answer = build_answer(call, request, conversation_, reply, GenerationOptions())
+    messages = [{"role": "user", "content": prompt}]
+    body = {"model": "", "messages": messages, "stream": stream}
+    request = ChatRequestV2.model_validate(body)
+    answer = build_answer(call, request, Conversation(messages), reply, GenerationOptions())
     return conversion.to_v1_answer(call, answer, kind=kind)
 
 

@@ -195,13 +195,11 @@ class LanguageModel:
             self.min_confidence = MIN_CONFIDENCE
         if self.wording is not None and len(held_out) >= MIN_ROWS:
             self.meta["limit"] = {}
-            limit = measure_limit(
-                self.draft,
-                held_out,
-                lambda prompt: self._confidence(
-                    prompt, float(self.router.probabilities(prompt).max())
-                ),
-            )
+
+            def bound(prompt: str) -> float:
+                return self._confidence(prompt, float(self.router.probabilities(prompt).max()))
+
+            limit = measure_limit(self.draft, held_out, bound)
             self.meta["limit"] = limit._asdict()
             self.min_confidence = limit.confidence
             self.meta["held_out"] = {"rows": limit.rows, "wrong_answers": limit.wrong_answers}
@@ -235,9 +233,10 @@ class LanguageModel:
         if composed:
             counted = FieldCounts.of(composed)
             model.fields = self.fields.extended(counted) if self.fields else counted
-            model.lm = PointerGenerator(features, "".join(answer for _, answer in composed))
         if self.lm:
             model.lm = self.lm.extended(features, composed)
+        elif composed:
+            model.lm = PointerGenerator(features, "".join(answer for _, answer in composed))
         return model
 
     @property
