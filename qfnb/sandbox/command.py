@@ -177,10 +177,7 @@ def clock(
 
 @app.command(cls=Command, help=tr_noop("Show or change how closely it follows the platform."))
 def modes(
-    changes: Annotated[
-        list[str] | None,
-        Argument(metavar="MODE=VALUE", help="strict=1"),
-    ] = None,
+    changes: Annotated[list[str] | None, Argument(metavar="MODE=VALUE", help="strict=1")] = None,
 ) -> None:
     change = dict(text.partition("=")[::2] for text in changes or ())
     for name, value in process.ask_control("POST", "modes", change).items():

@@ -12,8 +12,8 @@ import uvicorn
 
 from qfnb import config
 from qfnb.sandbox.process import VERSION, Address
-from qianfan_sandbox.server import IDLE_SECONDS
 from qianfan_sandbox.engines.builtin.engine import base_model
+from qianfan_sandbox.server import IDLE_SECONDS
 from qianfan_sandbox.state.world import World
 from support.evidence import build_app_with_evidence
 from support.waiting import until
