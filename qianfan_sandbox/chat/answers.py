@@ -26,6 +26,11 @@ from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
 if TYPE_CHECKING:
     from ..engines.builtin.model import LanguageModel
 
+BLOCK_CHARS = 128
+MIN_CACHED_TOKENS = 64
+CACHE_SECONDS = 600.0
+"""A cached prefix is whole blocks of characters and has at least these tokens."""
+
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
 _ALTERNATIVES = {"high": 2, "max": 8}
@@ -81,7 +86,7 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply)
+    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
@@ -120,7 +125,7 @@ async def _stream_events(
     if calls := _identify(call, reply.extra.get("tool_calls", [])):
         last["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
     choice = {"index": 0, "delta": last, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply)
+    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
     event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
     if not options.sends_usage:
         event["_unsent"] = ["usage"]
@@ -259,12 +264,30 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
     return head
 
 
-def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
+def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
+    """Return how many tokens the prompt begins with that the model read in the last minutes."""
+    rows = zip(conversation.messages, conversation.texts, strict=True)
+    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
+    now = call.world.clock.now()
+    prompts = call.world.recent_prompts
+    known = []
+    for model, text, at in prompts:
+        if model == body.model and now - at < CACHE_SECONDS:
+            known.append(text)
+    end = BLOCK_CHARS
+    while end <= len(prompt) and any(text.startswith(prompt[:end]) for text in known):
+        end += BLOCK_CHARS
+    prompts.append((body.model, prompt, now))
+    tokens = count_tokens(prompt[: end - BLOCK_CHARS])
+    return tokens if tokens >= MIN_CACHED_TOKENS else 0
+
+
+def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
     """Return the tokens, as `count_tokens` does; thinking is part of the completion."""
     reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": 0}
+    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
     usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

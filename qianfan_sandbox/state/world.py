@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ..engines.builtin.model import LanguageModel
 
 MODES_ID = "modes"
+
+MAX_PROMPTS = 50  # kept to tell which tokens are cached
 
 MAX_PICTURES = 64
 PICTURE_SECONDS = 24 * 3600
@@ -62,6 +65,7 @@ class World:
         queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
+        recent_prompts: the model, the text and the time of each: their beginnings count as cached.
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -88,6 +92,7 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
+        self.recent_prompts: deque[tuple[str, str, float]] = deque(maxlen=MAX_PROMPTS)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self._tuned_models: dict[str, LanguageModel] = {}
         self.queues: dict[str, JobQueue] = {}
