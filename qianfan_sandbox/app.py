@@ -6,14 +6,11 @@ answered, web pages in a browser are not.
 
 import asyncio
 import contextlib
-import importlib
 import inspect
 import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set as AbstractSet
-from itertools import chain
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +26,23 @@ from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.batches import MAX_FILE_BYTES, UPLOAD
 from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
+from . import (
+    batches,
+    datasets,
+    documents,
+    evaluation,
+    evaluation_worker,
+    inference_tasks,
+    models,
+    responses,
+    rows,
+    services,
+    storage,
+)
+from .chat import chat, completion_embedding, images
+from .engines.protocol import BUILT_IN
 from .failures import DeliveryCounter, Fault, describe_error
+from .finetune import runs
 from .http.call import (
     HANDLERS,
     SANDBOX_HEADER,
@@ -54,10 +67,11 @@ ControlAction = Callable[["World", JsonObject], JsonObject]
 
 def control_routes(world: World) -> list[Route]:
     """Return the routes of the control interface."""
-    return [
-        Route(f"/_sandbox/{name}", _control_endpoint(world, action), methods=[method])
-        for name, method, action in _ACTIONS
-    ]
+    routes = []
+    for name, method, action in _ACTIONS:
+        endpoint = _control_endpoint(world, action)
+        routes.append(Route(f"/_sandbox/{name}", endpoint, methods=[method]))
+    return routes
 
 
 def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request], Any]:
@@ -85,7 +99,7 @@ def _health(world: World, body: JsonObject) -> JsonObject:
         "pid": world.address.pid,
         "version": world.address.version,
         **{name: queue.unfinished for name, queue in world.queues.items()},
-        "engine": world.engines.describe(),
+        "engine": {"name": "builtin", "label": BUILT_IN},
         "modes": world.modes.model_dump(),
         "streams": world.open_streams,
         "requests": world.endpoint_counts,
@@ -121,7 +135,7 @@ def _remove_faults(world: World, body: JsonObject) -> JsonObject:
 
 def _set_rate_limits(world: World, body: JsonObject) -> JsonObject:
     world.quota.set_limits(**body)
-    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm, "output_tpm": world.quota.output_tpm}
+    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm}
 
 
 def _reset_delivery_counter(world: World, body: JsonObject) -> JsonObject:
@@ -393,19 +407,11 @@ def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
     return kind != "application/json" and not (is_empty and not kind)
 
 
-ROOT = Path(__file__).parent
-
-FAMILIES = (
-    "batches", "chat", "datasets", "documents", "evaluation", "evaluation_worker", "finetune",
-    "inference_tasks", "models", "responses", "rows", "services", "storage",
+MODULES = (
+    batches, chat, completion_embedding, datasets, documents, evaluation, evaluation_worker, images,
+    inference_tasks, models, responses, rows, runs, services, storage,
 )  # fmt: skip
-"""The modules, and folders of modules, that answer operations; importing registers the handlers."""
-
-MODULES = [
-    importlib.import_module(".".join((__package__, *path.relative_to(ROOT).with_suffix("").parts)))
-    for family in FAMILIES
-    for path in sorted(ROOT.glob(f"{family}/[!_]*.py")) or [ROOT / family]
-]
+"""The modules that answer operations; importing them has registered the handlers."""
 
 
 UNKNOWN_KEYS_HEADER = "x-qfnb-unknown-keys"
@@ -419,19 +425,18 @@ def build_app(world: World) -> HostGuard:
     """Return the application of a world, behind its host guard."""
     actions_by_route: dict[tuple[str, str], dict[str | None, AnyEndpoint]] = {}
     for endpoint in ENDPOINTS.values():
-        if endpoint.name in HANDLERS:
-            actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = (
-                endpoint
-            )
-    actions_by_route |= {
-        (path, "POST"): actions_by_route[target, "POST"] for path, target in OTHER_PATHS.items()
-    }
-    routes = [
-        _route(world, path, method, actions) for (path, method), actions in actions_by_route.items()
-    ]
+        actions = actions_by_route.setdefault((endpoint.path, endpoint.method), {})
+        actions[endpoint.action] = endpoint
+    for path, target in OTHER_PATHS.items():
+        actions_by_route[path, "POST"] = actions_by_route[target, "POST"]
     # beside the endpoint table
-    extra = [module.routes(world) for module in MODULES if hasattr(module, "routes")]
-    routes = [*chain(*extra), *control_routes(world), *routes]
+    routes: list[Route] = []
+    for module in MODULES:
+        if hasattr(module, "routes"):
+            routes += module.routes(world)
+    routes += control_routes(world)
+    for (path, method), actions in actions_by_route.items():
+        routes.append(_route(world, path, method, actions))
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])
     return HostGuard(app, world)
@@ -465,13 +470,13 @@ async def _call_handler(call: Call, request: Request) -> Response:
             ", ".join(call.unknown_keys).encode("ascii", "backslashreplace").decode()
         )
     if isinstance(result, Stream):
-        headers |= world.rate_headers() | {"content-type": "text/event-stream;charset=utf-8"}
+        headers |= world.quota.headers() | {"content-type": "text/event-stream;charset=utf-8"}
         return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)
     if endpoint.name in RATE_LIMITED:
         world.delivery_counter.count(content, answered=True)
         world.quota.record_tokens(result)
     if endpoint.plane in {"v1", "v2"}:
-        headers |= world.rate_headers()
+        headers |= world.quota.headers()
     return as_json(wrap_result(endpoint, result), headers=headers)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,21 +16,12 @@ from starlette.routing import Route
 
 from qfnb.wire import batches as wire
 from qfnb.wire.base import JsonMapping, JsonObject
-from qfnb.wire.chat import CHAT_V2
+from qfnb.wire.chat import CHAT_V2, Usage
 from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from .engines.protocol import BUILT_IN
-from .http.call import (
-    HANDLERS,
-    SANDBOX_HEADER,
-    Call,
-    dispatch,
-    emulates,
-    fields_of,
-    page_ends,
-    v2_refusal,
-)
+from .http.call import HANDLERS, SANDBOX_HEADER, Call, dispatch, emulates, fields_of, page_by_id
 from .http.middleware import RequestHandler, serve
 from .state.lifecycle import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from .state.store import Document, Store, random_id
@@ -52,37 +44,33 @@ def upload(call: Call, body: wire.UploadFile) -> JsonObject:
 def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
     """List the files that were not deleted."""
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
-    rows = [row for row in call.store.all("file") if not row.get("deleted")]
-    rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
+    limit = MAX_FILES if body.limit is None else body.limit
+    call.validate_range("limit", limit, 1, MAX_FILES)
+    rows = []
+    for row in call.store.all("file"):
+        if not row.get("deleted") and body.purpose in {None, row["purpose"]}:
+            rows.append(row)
     if body.order != "asc":
-        rows = rows[::-1]
-    page, has_more = paginate(
-        call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES
-    )
-    return {
-        "object": "list",
-        "data": [_file_to_wire(row) for row in page],
-        "has_more": has_more,
-        **page_ends(page),
-    }
+        rows.reverse()
+    return page_by_id(call, rows, body.after, limit, _file_to_wire)
 
 
 @emulates(wire.FILE_INFO)
 def file_info(call: Call, body: wire.FileRef) -> JsonObject:
     """Describe a file."""
-    return _file_to_wire(_get_file(call))
+    return _file_to_wire(call.find_in_path("file"))
 
 
 @emulates(wire.CONTENT)
 def content(call: Call, body: wire.FileRef) -> bytes:
     """Return a file's bytes."""
-    return read_file(call.store, str(_get_file(call)["id"])) or b""
+    return read_file(call.store, str(call.find_in_path("file")["id"])) or b""
 
 
 @emulates(wire.DELETE_FILE)
 def delete(call: Call, body: wire.FileRef) -> JsonObject:
     """Delete a file."""
-    id_ = str(_get_file(call)["id"])
+    id_ = str(call.find_in_path("file")["id"])
     call.store.update(id_, deleted=True)
     call.store.write_file(id_, b"")
     return {"id": id_, "object": "file", "deleted": True}
@@ -127,29 +115,6 @@ def read_file(store: Store, id_: str) -> bytes | None:
     return store.read_file(str(row["id"]))
 
 
-def paginate(
-    call: Call,
-    rows: Sequence[Document],
-    after: str | None,
-    limit: int | None,
-    *,
-    default: int,
-    max_limit: int,
-) -> tuple[list[Document], bool]:
-    """Return at most `limit` rows after the one with an id, and whether there are more."""
-    if limit is not None:
-        call.validate_range("limit", limit, 1, max_limit)
-    ids = [row["id"] for row in rows]
-    if after and after not in ids:
-        raise call.invalid("after", f"{after} is not in the list")
-    if after:
-        start = ids.index(after) + 1
-    else:
-        start = 0
-    end = start + (limit or default)
-    return list(rows[start:end]), end < len(rows)
-
-
 async def _read_form(call: Call, request: Request) -> wire.UploadFile:
     """Return the uploaded file; until it is complete it is on disk, not in memory."""
     try:
@@ -170,13 +135,6 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
         )
     finally:
         await form.close()
-
-
-def _get_file(call: Call) -> Document:
-    row = call.store.get("file", call.path["file_id"])
-    if row is None or row.get("deleted"):
-        raise v2_refusal("file_not_found", f"No such file: {call.path['file_id']}", status=404)
-    return row
 
 
 def _file_to_wire(row: Document) -> JsonObject:
@@ -212,6 +170,7 @@ BATCH_ENDPOINTS: dict[str, AnyEndpoint] = {
 """The operations that a batch can call, by path."""
 
 MAX_METADATA = 16
+DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 MAX_ERRORS = 100
 EXPIRED_MESSAGE = "This request could not be executed before the completion window expired."
@@ -232,7 +191,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
     batch = call.store.add(
         "batch",
         random_id("infer-"),
-        engine=call.world.engines.active.label,
+        engine=BUILT_IN,
         endpoint=body.endpoint,
         model=body.replace.model if body.replace else None,
         replaced=bool(body.replace and body.replace.model),
@@ -249,9 +208,8 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
 def validate_unfinished(call: Call) -> None:
     """Refuse one more task when 20 batches and inference tasks have not ended."""
     store = call.store
-    unfinished = sum(
-        not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind)
-    )
+    rows = store.all("batch") + store.all("inference")
+    unfinished = sum(not is_finished(row) for row in rows)
     if unfinished >= wire.MAX_UNFINISHED:
         message = (
             f"{unfinished} tasks are queued, running or stopping; at most "
@@ -266,34 +224,27 @@ def validate_unfinished(call: Call) -> None:
 @emulates(wire.INFO)
 def describe_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Describe a batch."""
-    return _to_wire(_find_batch(call))
+    return _to_wire(call.find_in_path("batch"))
 
 
 @emulates(wire.LIST)
 def list_batches(call: Call, body: wire.ListBatches) -> JsonObject:
     """List the batches, the newest first."""
-    rows = call.store.all("batch")[::-1]
-    page, has_more = paginate(
-        call, rows, body.after, body.limit, default=20, max_limit=MAX_PAGE_SIZE
-    )
-    return {
-        "object": "list",
-        "data": [_to_wire(row) for row in page],
-        "has_more": has_more,
-        **page_ends(page),
-    }
+    limit = DEFAULT_PAGE_SIZE if body.limit is None else body.limit
+    call.validate_range("limit", limit, 1, MAX_PAGE_SIZE)
+    return page_by_id(call, call.store.all("batch")[::-1], body.after, limit, _to_wire)
 
 
 @emulates(wire.CANCEL)
 def cancel_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Stop a batch; the answers so far are kept."""
-    batch = _find_batch(call)
+    batch = call.find_in_path("batch")
     if is_finished(batch):
         message = f"Cannot cancel a batch with status {job_status(batch)!r}."
         raise call.refusal(message, v2_code="invalid_batch_status")
     store = call.store
     store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or store.now())
-    return _to_wire(_find_batch(call))
+    return _to_wire(call.find_in_path("batch"))
 
 
 @job_handler("batch")
@@ -351,19 +302,17 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], 
 
 def _model_errors(lines: Sequence[JsonMapping]) -> list[JsonObject]:
     """Return the error of the first line whose model is not that of the lines before it."""
-    models = {
-        number: line["body"]["model"]
-        for number, line in enumerate(lines, 1)
-        if line["body"].get("model")
-    }
-    first = next(iter(models.values()), None)
-    number = next((number for number, model in models.items() if model != first), None)
-    if number is None:
-        return []
-    message = (
-        f"All requests of a file must have one model; this is {models[number]!r} after {first!r}."
-    )
-    return [{"code": "multiple_models", "message": message, "line": number, "param": "body.model"}]
+    first = ""
+    for number, line in enumerate(lines, 1):
+        model = line["body"].get("model") or first
+        first = first or model
+        if model != first:
+            message = (
+                f"All requests of a file must have one model; this is {model!r} after {first!r}."
+            )
+            error = {"code": "multiple_models", "message": message, "param": "body.model"}
+            return [error | {"line": number}]
+    return []
 
 
 def _line_problem(
@@ -400,21 +349,19 @@ def _write_results(
     store = world.store
     store.update(id_, finalizing_at=store.now(), counts=_count_results(len(lines), results))
     yield
-    batch = store.get("batch", id_) or {}
-    if batch.get("cancelling_at"):
+    end_field = "completed_at"
+    if (store.get("batch", id_) or {}).get("cancelling_at"):
         end_field = "cancelled_at"
-    else:
-        end_field = "completed_at"
-    if end_field == "completed_at" and len(results) < len(lines):
+    elif len(results) < len(lines):
         end_field = "expired_at"
         expired = {"code": "batch_expired", "message": EXPIRED_MESSAGE}
-        results |= {
-            number: _result_line(id_, number, line, None, expired)
-            for number, line in enumerate(lines)
-            if number not in results
-        }
-    succeeded = {number: result for number, result in results.items() if _is_success(result)}
-    failed = {number: result for number, result in results.items() if number not in succeeded}
+        for number, line in enumerate(lines):
+            if number not in results:
+                results[number] = _result_line(id_, number, line, None, expired)
+    succeeded: dict[int, Any] = {}
+    failed: dict[int, Any] = {}
+    for number, result in results.items():
+        (succeeded if _is_success(result) else failed)[number] = result
     names = {
         "output_file_id": _write_result_file(world, id_, "output", succeeded),
         "error_file_id": _write_result_file(world, id_, "error", failed),
@@ -446,23 +393,19 @@ def _count_results(total: int, results: Mapping[int, Any]) -> dict[str, int]:
 
 
 def _sum_usage(results: Mapping[int, Any]) -> JsonObject:
-    usages = [result["response"]["body"].get("usage") or {} for result in results.values()]
-    prompt_tokens, completion_tokens = (
-        sum(row.get(name) or 0 for row in usages) for name in ("prompt_tokens", "completion_tokens")
-    )
-    cached, reasoning = (
-        sum((row.get(details) or {}).get(name) or 0 for row in usages)
-        for details, name in (
-            ("prompt_tokens_details", "cached_tokens"),
-            ("completion_tokens_details", "reasoning_tokens"),
-        )
-    )
+    totals: Counter[str] = Counter()
+    for result in results.values():
+        usage = Usage.model_validate(result["response"]["body"].get("usage") or {})
+        totals["input"] += usage.prompt_tokens or 0
+        totals["cached"] += usage.cached_tokens
+        totals["output"] += usage.completion_tokens or 0
+        totals["reasoning"] += usage.reasoning_tokens
     return {
-        "input_tokens": prompt_tokens,
-        "input_tokens_details": {"cached_tokens": cached},
-        "output_tokens": completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": reasoning},
-        "total_tokens": prompt_tokens + completion_tokens,
+        "input_tokens": totals["input"],
+        "input_tokens_details": {"cached_tokens": totals["cached"]},
+        "output_tokens": totals["output"],
+        "output_tokens_details": {"reasoning_tokens": totals["reasoning"]},
+        "total_tokens": totals["input"] + totals["output"],
     }
 
 
@@ -483,32 +426,22 @@ def _write_result_file(
     return str(store_file(world.store, f"file-{digest}", file)["id"])
 
 
-def _find_batch(call: Call) -> Document:
-    batch = call.store.get("batch", call.path["batch_id"])
-    if batch is None:
-        message = f"No such batch: {call.path['batch_id']}"
-        raise v2_refusal("batch_not_found", message, status=404)
-    return batch
-
-
 def _to_wire(batch: Document) -> JsonObject:
-    timestamps = {
-        name: int(batch[name]) if batch.get(name) else None for name in (*STATUSES, "expires_at")
-    }
-    if not batch.get("errors"):
-        errors = None
-    else:
+    errors = None
+    if batch.get("errors"):
         errors = {"object": "list", "data": batch["errors"]}
-    copied = ("id", "endpoint", "model", "input_file_id", "completion_window", "metadata")
-    optional = ("output_file_id", "error_file_id", "usage")
-    return {
+    row: JsonObject = {}
+    for name in (*STATUSES, "expires_at"):
+        row[name] = int(batch[name]) if batch.get(name) else None
+    for name in ("output_file_id", "error_file_id", "usage"):
+        row[name] = batch.get(name)
+    return row | {
         "object": "batch",
-        **{name: batch[name] for name in copied},
-        **{name: batch.get(name) for name in optional},
+        **fields_of(batch, "id", "endpoint", "model", "input_file_id"),
+        **fields_of(batch, "completion_window", "metadata"),
         "status": job_status(batch),
         "errors": errors,
         "created_at": int(batch["created"]),
-        **timestamps,
         "request_counts": batch["counts"],
         "sandbox": {"engine": batch.get("engine", BUILT_IN)},
     }

@@ -7,7 +7,6 @@ of its versions, a document of the kind "dataset_group".
 import asyncio
 import io
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +19,7 @@ from qfnb.wire.base import Id, JsonObject
 from qfnb.wire.data import FORMATS
 
 from . import rows, storage
-from .http.call import CREATOR, Call, emulates, fields_of, page_by_marker, utc_spaced
+from .http.call import CREATOR, Call, emulates, fields_of, handles, page_by_marker, utc_spaced
 from .rows import InvalidRow, RowParser
 from .state.store import Document, Store, random_id
 from .state.world import World
@@ -82,8 +81,8 @@ def validate_bucket(call: Call, field: str, bucket: str) -> None:
         raise call.invalid(field, f"the bucket {bucket!r} does not exist; it is {allowed!r}")
 
 
-def start_release(call: Call, dataset: Document) -> None:
-    """Begin to release a dataset, unless it is released.
+def start_release(call: Call, dataset: Document) -> bool:
+    """Begin to release a dataset, unless it is released; v2 calls that to publish a version.
 
     Raises:
         Refusal: it is being imported, or has no rows.
@@ -96,6 +95,11 @@ def start_release(call: Call, dataset: Document) -> None:
     if dataset["released"] is None:
         plan = world.lifecycle.plan((wire.RUNNING, "release"), final=wire.FINISHED)
         world.store.update(dataset["id"], released=plan)
+    return True
+
+
+handles(wire.RELEASE, "dataset", "datasetId", start_release)
+handles(wire.PUBLISH_VERSION, "dataset", "versionId", start_release)
 
 
 def delete_datasets(call: Call, deleted: list[Document]) -> None:
@@ -111,7 +115,7 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
             raise call.refusal(f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
     for dataset in deleted:
         store.remove("dataset", dataset["id"])
-        rows.delete_parts(store, dataset)
+        rows.delete_parts(store, dataset["parts"])
 
 
 def delete_version(call: Call, dataset: Document) -> int:
@@ -127,7 +131,7 @@ def delete_version(call: Call, dataset: Document) -> int:
 
 def versions_of_group(store: Store, group: str) -> list[Document]:
     """Return the datasets of a group, the newest first."""
-    return [dataset for dataset in store.all("dataset")[::-1] if dataset["group"] == group]
+    return store.all("dataset", group=group)[::-1]
 
 
 def is_released(world: World, dataset: Document) -> bool:
@@ -199,17 +203,13 @@ def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     }
 
 
-@emulates(wire.INFO)
-def info(call: Call, body: wire.DatasetRef) -> JsonObject:
+def info(call: Call, dataset: Document) -> JsonObject:
     """Describe a dataset."""
-    dataset = get_dataset(call, body.dataset_id)
     template = _template_to_wire(dataset["form"])
     version = {
         **template,
         **_states_to_wire(call.world, dataset),
-        "datasetId": dataset["number"],
-        "datasetPK": dataset["id"],
-        "versionId": dataset["version"],
+        **fields_of(dataset, datasetId="number", datasetPK="id", versionId="version"),
         "storageType": wire.USER_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
         "storage": _storage_to_wire(dataset),
         "releaseErrCode": 0,
@@ -217,32 +217,30 @@ def info(call: Call, body: wire.DatasetRef) -> JsonObject:
         "createTime": utc_spaced(dataset["created"]),
     }
     return {
-        "groupPK": dataset["group"],
-        "name": dataset["name"],
+        **fields_of(dataset, "name", groupPK="group"),
         "dataType": template["dataType"],
         "versionInfo": version,
     }
 
 
+handles(wire.INFO, "dataset", "datasetId", info)
+
+
 @emulates(wire.STATUSES)
 def statuses(call: Call, body: wire.DatasetRefs) -> JsonObject:
     """Describe the states of several datasets."""
-    return {
-        str(key): _states_to_wire(call.world, get_dataset(call, key)) for key in body.dataset_ids
-    }
+    states = {}
+    for key in body.dataset_ids:
+        states[str(key)] = _states_to_wire(call.world, get_dataset(call, key))
+    return states
 
 
-@emulates(wire.RELEASE)
-def release(call: Call, body: wire.DatasetRef) -> bool:
-    """Release a dataset that has rows."""
-    start_release(call, get_dataset(call, body.dataset_id))
-    return True
-
-
-@emulates(wire.DELETE)
-def delete(call: Call, body: wire.DatasetRef) -> JsonObject:
+def delete(call: Call, dataset: Document) -> JsonObject:
     """Delete a dataset."""
-    return {"versionCount": delete_version(call, get_dataset(call, body.dataset_id))}
+    return {"versionCount": delete_version(call, dataset)}
+
+
+handles(wire.DELETE, "dataset", "datasetId", delete)
 
 
 def _storage_to_wire(dataset: Document) -> JsonObject:
@@ -268,23 +266,16 @@ def _template_to_wire(data_format: str) -> dict[str, int]:
 
 def _states_to_wire(world: World, dataset: Document) -> JsonObject:
     store = world.store
-    importing = task_status(world, dataset, "import")
-    exporting = task_status(world, dataset, "export")
-    releasing = release_state(world, dataset)
-    failed: Document | None = None
-    if importing == wire.FAILED:
-        failed = store.get("import", dataset["import"])
-    return {
-        "importStatus": importing,
-        "importProgress": _progress_percent(importing),
-        "releaseStatus": releasing,
-        "releaseProgress": _progress_percent(releasing),
-        "exportStatus": exporting,
-        "exportProgress": _progress_percent(exporting),
-        "enhanceStatus": task_status(world, dataset, "enhance"),
-        "etlStatus": task_status(world, dataset, "etl"),
-        "importErrorInfo": failed["problem"] if failed else "",
-        "errCode": failed["code"] if failed else 0,
+    states: JsonObject = {"releaseStatus": release_state(world, dataset)}
+    for kind in ("import", "export", "enhance", "etl"):
+        states[f"{kind}Status"] = task_status(world, dataset, kind)
+    for kind in ("import", "export", "release"):
+        states[f"{kind}Progress"] = _progress_percent(states[f"{kind}Status"])
+    problem = {"problem": "", "code": 0}
+    if states["importStatus"] == wire.FAILED:
+        problem = store.get("import", dataset["import"]) or problem
+    return states | {
+        **fields_of(problem, importErrorInfo="problem", errCode="code"),
         "entityCount": rows.count(store, dataset),
         "annotatedEntityCount": rows.count(store, dataset, "annotated"),
         "labelCount": 0,
@@ -315,23 +306,22 @@ def create_v2(call: Call, body: wire.CreateDataset) -> JsonObject:
 def list_datasets(call: Call, body: wire.ListDatasets) -> JsonObject:
     """List datasets, the newest first."""
     filters = body.filter or wire.DatasetFilter()
-    versions = call.store.all("dataset")
-    groups = [
-        _group_to_wire(call, group, versions)
-        for group in call.store.all("dataset_group")[::-1]
-        if filters.dataset_name in group["name"]
-        and group["form"] in (filters.data_format_list or FORMATS)
-    ]
-    return page_by_marker(call, groups, "datasetId", body, "datasetList")
+    groups = []
+    for group in call.store.all("dataset_group")[::-1]:
+        is_format = group["form"] in (filters.data_format_list or FORMATS)
+        if is_format and filters.dataset_name in group["name"]:
+            groups.append(group)
+    return page_by_marker(call, groups, body, _group_to_wire, "datasetList")
 
 
-@emulates(wire.DELETE_V2)
-def delete_v2(call: Call, body: wire.DatasetRef) -> bool:
+def delete_v2(call: Call, group: Document) -> bool:
     """Delete a dataset with all its versions."""
-    group = _get_group(call, body.dataset_id)
     delete_datasets(call, versions_of_group(call.store, group["id"]))
     call.store.remove("dataset_group", group["id"])
     return True
+
+
+handles(wire.DELETE_V2, "dataset_group", "datasetId", delete_v2)
 
 
 def _get_group(call: Call, key: Id) -> Document:
@@ -355,12 +345,6 @@ def create_version(call: Call, body: wire.CreateVersion) -> JsonObject:
     return _ids_to_wire(version)
 
 
-@emulates(wire.DESCRIBE_VERSION)
-def describe_version(call: Call, body: wire.VersionId) -> JsonObject:
-    """Describe a version."""
-    return _version_to_wire(call, get_dataset(call, body.version_id, "versionId"))
-
-
 @emulates(wire.LIST_VERSIONS)
 def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
     """List the versions of a dataset, the newest first."""
@@ -371,22 +355,17 @@ def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
         row = _version_to_wire(call, version)
         is_imported = row["importStatus"] in (filters.import_status_list or IMPORT_WORDS)
         if is_imported and row["publishStatus"] in (filters.publish_status_list or PUBLISH_WORDS):
-            matches.append(row)
-    return page_by_marker(call, matches, "versionId", body, "versionList")
+            matches.append(version)
+    return page_by_marker(call, matches, body, _version_to_wire, "versionList")
 
 
-@emulates(wire.DELETE_VERSION)
-def delete_version_v2(call: Call, body: wire.VersionId) -> bool:
+def delete_version_v2(call: Call, version: Document) -> bool:
     """Delete a version, and the dataset with its last version."""
-    delete_version(call, get_dataset(call, body.version_id, "versionId"))
+    delete_version(call, version)
     return True
 
 
-@emulates(wire.PUBLISH_VERSION)
-def publish_version(call: Call, body: wire.VersionId) -> bool:
-    """Publish a version that has rows."""
-    start_release(call, get_dataset(call, body.version_id, "versionId"))
-    return True
+handles(wire.DELETE_VERSION, "dataset", "versionId", delete_version_v2)
 
 
 @emulates(wire.CREATE_IMPORT)
@@ -396,10 +375,8 @@ async def create_import(call: Call, body: wire.CreateImport) -> str:
     return str((await start_import(call, version, body.files, annotated=False))["id"])
 
 
-@emulates(wire.DESCRIBE_IMPORT)
-def describe_import(call: Call, body: wire.TaskId) -> JsonObject:
+def describe_import(call: Call, task: Document) -> JsonObject:
     """Describe an import."""
-    task = call.find("import", body.task_id, "taskId")
     state = call.lifecycle.state(task["plan"])
     is_finished = state != wire.RUNNING
     return {
@@ -411,6 +388,9 @@ def describe_import(call: Call, body: wire.TaskId) -> JsonObject:
     }
 
 
+handles(wire.DESCRIBE_IMPORT, "import", "taskId", describe_import)
+
+
 @emulates(wire.CREATE_EXPORT)
 async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
@@ -419,10 +399,8 @@ async def create_export(call: Call, body: wire.CreateExport) -> str:
     return str((await start_export(call, version, f"{bucket}{path}"))["id"])
 
 
-@emulates(wire.DESCRIBE_EXPORT)
-def describe_export(call: Call, body: wire.TaskId) -> JsonObject:
+def describe_export(call: Call, task: Document) -> JsonObject:
     """Describe an export."""
-    task = call.find("export", body.task_id, "taskId")
     state = call.lifecycle.state(task["plan"])
     return {
         "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
@@ -432,6 +410,9 @@ def describe_export(call: Call, body: wire.TaskId) -> JsonObject:
         "sampleCount": task["count"],
         "downloadUrl": download_url(call.world, task),
     }
+
+
+handles(wire.DESCRIBE_EXPORT, "export", "taskId", describe_export)
 
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
@@ -448,11 +429,8 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
 
 
 def _ids_to_wire(version: Document) -> JsonObject:
-    return {
-        **fields_of(
-            version, datasetId="group", versionId="id", versionNumber="version", id="number"
-        )
-    }
+    names = {"datasetId": "group", "versionId": "id", "versionNumber": "version", "id": "number"}
+    return fields_of(version, **names)
 
 
 def _version_to_wire(call: Call, version: Document) -> JsonObject:
@@ -478,12 +456,13 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
     }
 
 
-def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]) -> JsonObject:
-    versions = [version for version in all_versions if version["group"] == group["id"]]
+handles(wire.DESCRIBE_VERSION, "dataset", "versionId", _version_to_wire)
+
+
+def _group_to_wire(call: Call, group: Document) -> JsonObject:
+    versions = call.store.all("dataset", group=group["id"])
     return {
-        "datasetId": group["id"],
-        "datasetName": group["name"],
-        "dataFormat": group["form"],
+        **fields_of(group, datasetId="id", datasetName="name", dataFormat="form"),
         "versionCount": len(versions),
         "latestVersion": _version_to_wire(call, versions[-1]),
         "createTime": utc_spaced(group["created"]),
@@ -526,16 +505,16 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> JsonObject:
     """List the invalid lines of the last import that have an error code."""
     dataset = get_dataset(call, body.dataset_id)
     task = call.store.get("import", dataset["import"] or "") or {"problems": [], "zipped": False}
-    problems = [problem for problem in task["problems"] if problem["code"] == body.err_code]
+    content: list[JsonObject] = []
+    for problem in task["problems"]:
+        if problem["code"] == body.err_code and len(content) < MAX_SAMPLES:
+            content.append(_problem_to_wire(len(content) + 1, problem))
     return {
         "dataType": "file",
-        "downloadUrl": error_report_url(call.world, task) if problems else "",
+        "downloadUrl": error_report_url(call.world, task) if content else "",
         "isZip": int(task["zipped"]),
         "projectType": FORMATS[dataset["form"]] // 100,
-        "content": [
-            _problem_to_wire(number, problem)
-            for number, problem in enumerate(problems[:MAX_SAMPLES], 1)
-        ],
+        "content": content,
     }
 
 
@@ -555,10 +534,7 @@ async def start_import(
     part = await asyncio.to_thread(_parse_files, world, files, parser)
     dataset = get_dataset(call, dataset["id"])  # as it is now
     validate_idle(call, dataset)
-    if parser.problems:
-        final_state = wire.FAILED
-    else:
-        final_state = wire.FINISHED
+    final_state = wire.FAILED if parser.problems else wire.FINISHED
     plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
     if part is not None:
         rows.attach_part(world.store, dataset["id"], part, plan[0][1])
@@ -678,9 +654,7 @@ def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.ExportDataset) -> bool:
     """Begin to export a dataset."""
-    call.validate_choice("exportTo", body.export_to, (0, 1))
     call.validate_choice("exportType", body.export_type, (1, 2))
-    call.validate_choice("exportFormat", body.export_format, (0,))
     dataset = get_dataset(call, body.dataset_id)
     target = ""
     if body.export_to:
@@ -690,15 +664,16 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
     return True
 
 
-@emulates(wire.EXPORT_RECORDS)
-def export_records(call: Call, body: wire.DatasetRef) -> list[JsonObject]:
+def export_records(call: Call, dataset: Document) -> list[JsonObject]:
     """List a dataset's exports, the newest first."""
-    dataset = get_dataset(call, body.dataset_id)
     return [_record_to_wire(call.world, task) for task in _exports_of(call, dataset)[::-1]]
 
 
+handles(wire.EXPORT_RECORDS, "dataset", "datasetId", export_records)
+
+
 def _exports_of(call: Call, dataset: Document) -> list[Document]:
-    return [task for task in call.store.all("export") if task["dataset"] == dataset["id"]]
+    return call.store.all("export", dataset=dataset["id"])
 
 
 async def start_export(
@@ -746,21 +721,15 @@ def download_url(world: World, task: Document) -> str:
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     lines = []
-    for _, entity in rows.iter_entities(world.store, dataset):
-        if annotated:
-            row = entity.row
-        else:
-            row = rows.strip_annotations(entity.row)
+    for entity in rows.iter_entities(world.store, dataset):
+        row = entity.row if annotated else rows.strip_annotations(entity.row)
         lines.append(rows.to_text(row))
+    suffix = "jsonl"
+    separator = "\n"
     if dataset["form"] == rows.TEXT:
         suffix = "txt"
-    else:
-        suffix = "jsonl"
-    has_paragraphs = suffix == "txt" and any("\n" in line for line in lines)
-    if has_paragraphs:
-        separator = "\n\n"
-    else:
-        separator = "\n"
+        if any("\n" in line for line in lines):
+            separator = "\n\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{dataset['id']}.{suffix}", separator.join(lines) + "\n")

@@ -11,7 +11,7 @@ import itertools
 import re
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -74,9 +74,10 @@ class Kind:
         list of one name.
         """
         hidden = {"id", "number", "created", "plan", self.detail}
-        fields = {
-            name: value for name, value in document.items() if name not in hidden and value != ""
-        }
+        fields: Fields = {}
+        for name, value in document.items():
+            if name not in hidden and value != "":
+                fields[name] = value
         return fields | {self.key: document["id"]} | self.shown(call, document)
 
 
@@ -95,14 +96,14 @@ def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
     return row
 
 
-def _matching(kind: Kind, call: Call, sent: Fields) -> list[Fields]:
+def _matching(kind: Kind, call: Call, sent: Fields) -> list[Document]:
     """Return the documents that pass the filters of a request, the newest first."""
     matches = []
     for document in reversed(call.store.all(kind.name)):
         row = kind.to_wire(call, document)
         is_same = all(str(row[name]) == str(sent.get(name, row[name])) for name in kind.filters)
         if is_same and kind.matches(call, sent, row):
-            matches.append(row)
+            matches.append(document)
     return matches
 
 
@@ -112,24 +113,23 @@ def list_page(kind: Kind, call: Call, sent: Fields) -> Fields:
     if sent.get("sortBy") == "asc":
         matches.reverse()
     if "offset" not in sent:
-        return page_by_marker(call, matches, kind.key, PageRequest.model_validate(sent))
-    return {
-        "total": len(matches),
-        "items": page_by_offset(call, matches, sent["offset"], sent["pageSize"]),
-    }
+        return page_by_marker(call, matches, PageRequest.model_validate(sent), kind.to_wire)
+    page = page_by_offset(call, matches, sent["offset"], sent["pageSize"])
+    return {"total": len(matches), "items": [kind.to_wire(call, document) for document in page]}
 
 
 def list_instances(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Return all documents that match, the oldest first."""
-    return {"instances": _matching(kind, call, sent)[::-1]}
+    matches = _matching(kind, call, sent)[::-1]
+    return {"instances": [kind.to_wire(call, document) for document in matches]}
 
 
 def change(kind: Kind, call: Call, sent: Fields) -> bool:
     """Replace the fields of a document that a request has."""
     document = kind.find(call, sent)
     fields = kind.prepare(call, sent, document)
-    changes = {name: value for name, value in fields.items() if name != kind.key}
-    call.store.update(document["id"], **changes)
+    fields.pop(kind.key)
+    call.store.update(document["id"], **fields)
     return True
 
 
@@ -137,10 +137,9 @@ def prepare_memory(call: Call, sent: Fields, document: Fields) -> Fields:
     """Return the fields of a memory, empty at first."""
     if document:
         return sent
-    app = str(sent["appId"]).strip()
-    if not app:
+    if not str(sent["appId"]).strip():
         raise call.invalid("appId", "it must not be empty")
-    return {"memories": [], **sent, "appId": app}
+    return {"memories": [], **sent}
 
 
 def delete(kind: Kind, call: Call, sent: Fields) -> bool:
@@ -155,17 +154,19 @@ def delete(kind: Kind, call: Call, sent: Fields) -> bool:
 
 RULES_MARK = {"engine": "qfnb rules, not a language model"}
 
-_POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
-RULES: dict[int, Callable[[str], str]] = {
-    2: lambda text: re.sub(r"\s+", " ", _POLITE_WORDS.sub("", text)).strip(),
-    1: "你是这一领域的专家。{}\n请写得具体、准确，不确定的内容请说明。".format,
-    3: "{}\n请按要点分条列出。".format,
-    4: "{}\n请先一步一步地思考，再给出结论。".format,
+_POLITE_WORDS = re.compile(r"请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢")
+SHORTEN = 2
+RULES = {
+    1: "你是这一领域的专家。{}\n请写得具体、准确，不确定的内容请说明。",
+    SHORTEN: "{}",
+    3: "{}\n请按要点分条列出。",
+    4: "{}\n请先一步一步地思考，再给出结论。",
 }
-"""The operations on a prompt: shorten (first: it would undo the rest), improve, in points, step by
-step.
-"""
+"""The operations on a prompt: improve, shorten (without polite words), in points, step by step."""
 
+
+PREFIXES = {"template": "content", "negativeTemplate": "negativeContent"}
+"""What the fields of the two texts of a template begin with, and the field of the filled text."""
 
 CUSTOM = {"type": prompt.CUSTOM, "creatorName": CREATOR}
 
@@ -177,47 +178,54 @@ def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
     if not whole["templateName"].strip() or not whole["templateContent"].strip():
         raise call.invalid("templateName", "it and templateContent must not be empty")
     is_new_text = bool(template) and bool({"templateContent", "variableIdentifier"} & sent.keys())
-    for prefix in ("template", "negativeTemplate"):
+    for prefix in PREFIXES:
+        name = f"{prefix}Variables"
         if is_new_text:
-            names = None
-        else:
-            names = _variables(whole, prefix)
-        text = whole[f"{prefix}Content"]
+            whole.pop(name, None)
         try:
-            template_ = PromptTemplate(text, whole["variableIdentifier"], names)
+            whole[name] = ",".join(_parse_template(whole, prefix).names)
         except InvalidArgumentError as error:
-            raise call.invalid(f"{prefix}Variables", str(error)) from None
-        whole[f"{prefix}Variables"] = ",".join(template_.names)
+            raise call.invalid(name, str(error)) from None
     whole["labels"] = [call.find("label", key, "labels")["id"] for key in whole["labels"]]
-    return {name: value for name, value in whole.items() if name not in {"id", "number", "created"}}
+    for name in ("id", "number", "created"):
+        whole.pop(name, None)
+    return whole
 
 
-def _variables(template: Fields, prefix: str) -> tuple[str, ...]:
-    return tuple(filter(None, template.get(f"{prefix}Variables", "").split(",")))
+def _parse_template(template: Fields, prefix: str) -> PromptTemplate:
+    """Return one of the texts of a template; its variables are those that are named, or are in
+    it.
+    """
+    names = template.get(f"{prefix}Variables")
+    variables = None if names is None else tuple(filter(None, names.split(",")))
+    text = template.get(f"{prefix}Content", "")
+    return PromptTemplate(text, template["variableIdentifier"], variables)
 
 
 def show_template(call: Call, template: Document) -> Fields:
     """Return the labels of a template that still exist, and who made it."""
-    labels = [row for id_ in template["labels"] if (row := call.store.get("label", id_))]
-    rows_ = [{"labelId": row["id"], "labelName": row["labelName"]} for row in labels]
-    return {"labels": rows_} | CUSTOM
+    labels = []
+    for id_ in template["labels"]:
+        if label := call.store.get("label", id_):
+            labels.append(fields_of(label, "labelName", labelId="id"))
+    return {"labels": labels} | CUSTOM
 
 
 def describe_template(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Describe a template, its texts filled with the further fields of the request."""
     row = describe(kind, call, sent)
-    for prefix, content in (("template", "content"), ("negativeTemplate", "negativeContent")):
-        text = row.get(f"{prefix}Content", "")
-        template = PromptTemplate(text, row["variableIdentifier"], _variables(row, prefix))
-        row[content] = template.fill(sent)
+    for prefix, content in PREFIXES.items():
+        row[content] = _parse_template(row, prefix).fill(sent)
     return row
 
 
 def matches_template(call: Call, sent: Fields, row: Fields) -> bool:
     """Return whether a template has a text and one of some labels; none is the platform's."""
-    found = [call.store.get("label", key) for key in sent.get("labelIds", ())]
-    labels = [{"labelId": label["id"], "labelName": label["labelName"]} for label in found if label]
-    has_label = not labels or any(label in row["labels"] for label in labels)
+    ids = set()
+    for key in sent.get("labelIds", ()):
+        if label := call.store.get("label", key):
+            ids.add(label["id"])
+    has_label = not ids or any(label["labelId"] in ids for label in row["labels"])
     text = sent.get("name", "")
     has_text = text in row["templateName"] or text in row["templateContent"]
     return has_text and has_label and sent.get("type", row["type"]) == row["type"]
@@ -246,9 +254,10 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
     for op_type in requested:
         call.validate_choice("operations.opType", op_type, sorted(RULES))
     improved = sent["content"]
-    for op_type, rule in RULES.items():
-        if op_type in requested:
-            improved = rule(improved)
+    if SHORTEN in requested:
+        improved = _POLITE_WORDS.sub("", improved).strip()
+    for op_type in requested:
+        improved = RULES[op_type].replace("{}", improved)
     plan = call.lifecycle.plan((prompt.RUNNING, "optimize"), final=prompt.DONE)
     return sent | {"improved": improved, "plan": plan}
 
@@ -256,10 +265,7 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    if state == prompt.DONE:
-        result = document["improved"]
-    else:
-        result = ""
+    result = document["improved"] if state == prompt.DONE else ""
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 
@@ -270,8 +276,10 @@ def score_answers(call: Call, body: prompt.Predict) -> Fields:
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
-        answers = map(str, _list_of(call, row, "response_list"))
-        scores.append([_score(call, body.type, expected, answer) for answer in answers])
+        row_scores = []
+        for answer in _list_of(call, row, "response_list"):
+            row_scores.append(_score(call, body.type, expected, str(answer)))
+        scores.append(row_scores)
     return {"scores": scores, "sandbox": RULES_MARK}
 
 
@@ -282,8 +290,8 @@ def summarize(call: Call, body: prompt.Summarize) -> Fields:
     for number, row in enumerate(body.data):
         shares = []
         for scene in _list_of(call, row, "scenes"):
-            expected, answer = (str(scene.get(key, "")) for key in ("expected_target", "response"))
-            shares.append(_similarity(expected, answer))
+            expected = str(scene.get("expected_target", ""))
+            shares.append(_similarity(expected, str(scene.get("response", ""))))
         text = tr("The sandbox has no scenes to compare.")
         if shares:
             text = trn(
@@ -317,10 +325,9 @@ def _score(call: Call, type_: int, expected: str, answer: str) -> float:
 
 
 def _similarity(expected: str, answer: str) -> float:
-    first, second = ("".join(text.lower().split()) for text in (expected, answer))
-    if first:
-        return rouge_l(second, first)
-    return float(not second)
+    reference = "".join(expected.lower().split())
+    output = "".join(answer.lower().split())
+    return rouge_l(output, reference) if reference else float(not output)
 
 
 # Quotas of preset models and compute units of services: recorded and priced at nothing; services
@@ -343,9 +350,7 @@ def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
         call.validate_range(name, sent[name], 1, services.MAX_REPLICAS)
     if "serviceId" in sent:
         sent["serviceId"] = services.get_service(call, sent["serviceId"])["id"]
-    if instance:
-        return sent
-    return {"status": service.RUNNING, **sent}
+    return sent if instance else {"status": service.RUNNING, **sent}
 
 
 def show_instance(call: Call, instance: Document) -> Fields:
@@ -353,10 +358,9 @@ def show_instance(call: Call, instance: Document) -> Fields:
     end.
     """
     count = next(int(instance[name]) for name in COUNTS if name in instance)
+    size = {"replicasCount": count}
     if "model" in instance:
         size = {"rpm": count * RPM, "tpm": count * TPM}
-    else:
-        size = {"replicasCount": count}
     return size | {
         "startTime": utc(instance["created"]),
         "expiredTime": instance.get("releaseTime") or "-",
@@ -376,8 +380,9 @@ def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
 
 def renew(kind: Kind, call: Call, sent: Fields) -> bool:
     """Record by which rule an instance is renewed."""
-    call.validate_choice("instanceType", sent["instanceType"], service.UNIT_TYPES)
-    return change(UNIT if sent["instanceType"] == service.UNIT_TYPES[0] else kind, call, sent)
+    type_ = sent["instanceType"]
+    call.validate_choice("instanceType", type_, service.UNIT_TYPES)
+    return change(UNIT if type_ == service.UNIT_TYPES[0] else kind, call, sent)
 
 
 def list_units(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -404,14 +409,14 @@ NEW_PROMPT = (
 )
 
 
-async def clean(kind: Kind, call: Call, sent: Fields) -> str:
+def clean(kind: Kind, call: Call, sent: Fields) -> str:
     """Copy a dataset into another one, and record the operations; return the task's id."""
     for group in sent["operationsV2"]:
         call.validate_choice("operationsV2", group, data.GROUPS)
-    return await _copy_rows(kind, call, sent, lambda row: row)
+    return _copy_rows(kind, call, sent, lambda row: row)
 
 
-async def augment(kind: Kind, call: Call, sent: Fields) -> bool:
+def augment(kind: Kind, call: Call, sent: Fields) -> bool:
     """Add rows with rephrased prompts to another dataset, at most one new row for each row of the
     source.
     """
@@ -421,11 +426,11 @@ async def augment(kind: Kind, call: Call, sent: Fields) -> bool:
             raise call.invalid("sourceDatasetId", "it has no questions")
         return [*row[:-1], row[-1] | {"prompt": NEW_PROMPT.format(row[-1]["prompt"])}]
 
-    await _copy_rows(kind, call, sent, rephrase)
+    _copy_rows(kind, call, sent, rephrase)
     return True
 
 
-async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[Any], Any]) -> str:
+def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[Any], Any]) -> str:
     """Copy rows, visible from the task's end on; return the task's id."""
     world = call.world
     source = datasets.get_dataset(call, sent["sourceDatasetId"], "sourceDatasetId")
@@ -435,9 +440,10 @@ async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[An
     if not 1 <= rows.count(world.store, source) <= MAX_ROWS:
         raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
     datasets.validate_idle(call, destination)
+    named_rows = []
     entities = rows.iter_entities(world.store, source)
-    copied = itertools.islice(entities, sent.get("numInstancesToGenerate"))
-    named_rows = [("", rewrite(entity.row)) for _, entity in copied]
+    for entity in itertools.islice(entities, sent.get("numInstancesToGenerate")):
+        named_rows.append(("", rewrite(entity.row)))
     plan = world.lifecycle.plan((data.RUNNING, "clean"), final=data.FINISHED)
     part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
     rows.attach_part(world.store, destination["id"], part, plan[0][1])
@@ -477,14 +483,7 @@ TEMPLATE = Kind(
     "template", "templateId", "pt-", (), matches_template, prepare_template, show_template
 )
 LABEL = Kind(
-    "label",
-    "labelId",
-    "pl-",
-    shown=lambda call, row: {
-        "creatorName": CREATOR,
-        "type": prompt.CUSTOM,
-        "createTime": utc(row["created"]),
-    },
+    "label", "labelId", "pl-", shown=lambda call, row: CUSTOM | {"createTime": utc(row["created"])}
 )
 OPTIMIZATION = Kind(
     "optimization", "id", "task-", prepare=prepare_optimization, shown=show_optimization
@@ -497,14 +496,7 @@ QUOTA = Kind(
     prepare=prepare_instance,
     shown=show_instance,
 )
-UNIT = Kind(
-    "unit",
-    "instanceId",
-    "a-",
-    ("serviceId", "paymentTiming"),
-    prepare=prepare_instance,
-    shown=show_instance,
-)
+UNIT = replace(QUOTA, name="unit", filters=("serviceId", "paymentTiming"))
 CLEANING = Kind("etl", "etlId", "etl-", shown=show_task)
 AUGMENTATION = Kind(
     "enhance",
@@ -579,14 +571,13 @@ def _answer(kind: Kind, action: Action, call: Call, body: Record) -> Any:
     if not call.endpoint.path.startswith(V1_PROMPTS):
         return action(kind, call, sent)
     if "offset" not in sent:
-        names = {"id": "templateId", "labelIds": "labels"}
-    else:
-        names = {}
-    renamed = {names.get(name, name): value for name, value in sent.items()}
-    for name in renamed.keys() & V1_VALUES.keys():
-        call.validate_choice(name, renamed[name], V1_VALUES[name])
-        renamed[name] = V1_VALUES[name][renamed[name]]
-    return _to_v1(call, action(kind, call, renamed))
+        for old, new in (("id", "templateId"), ("labelIds", "labels")):
+            if old in sent:
+                sent[new] = sent.pop(old)
+    for name in sent.keys() & V1_VALUES.keys():
+        call.validate_choice(name, sent[name], V1_VALUES[name])
+        sent[name] = V1_VALUES[name][sent[name]]
+    return _to_v1(call, action(kind, call, sent))
 
 
 def _to_v1(call: Call, value: Any) -> Any:
@@ -597,13 +588,13 @@ def _to_v1(call: Call, value: Any) -> Any:
         return value
     row = {name: _to_v1(call, item) for name, item in value.items()}
     for kind in (TEMPLATE, LABEL):
-        if kind.key in row:
-            row |= {
-                "templatePK": row[kind.key],
-                kind.key: (call.store.get(kind.name, row[kind.key]) or {}).get("number"),
-            }
+        if id_ := row.get(kind.key):
+            row["templatePK"] = id_
+            row[kind.key] = (call.store.get(kind.name, id_) or {}).get("number")
     for name in row.keys() & V1_VALUES.keys():
-        row[name] = next(number for number, word in V1_VALUES[name].items() if word == row[name])
+        for number, word in V1_VALUES[name].items():
+            if word == row[name]:
+                row[name] = number
     return row
 
 

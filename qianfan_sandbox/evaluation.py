@@ -7,6 +7,7 @@ worker records.
 import asyncio
 import io
 import json
+import math
 import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from qfnb.wire.base import Id, JsonMapping, JsonObject
 from . import datasets, models, rows, storage
 from .finetune import scores
 from .finetune.scores import word_unit
-from .http.call import Call, emulates, fields_of, page_by_marker, page_by_number, utc
+from .http.call import Call, emulates, fields_of, handles, page_by_marker, page_by_number, utc
 from .state.lifecycle import is_finished
 from .state.store import Document, random_id
 from .state.world import World
@@ -53,10 +54,7 @@ prompt `template` with `{input}`, "" for the plain question.
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:
     """Return the dataset's rows as they were when the task was created."""
-    return [
-        (prompt, reference)
-        for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")
-    ]
+    return [*map(tuple, json.loads(world.store.read_file(run_id) or b"[]"))]
 
 
 def run_of(world: World, task: Document) -> Document:
@@ -90,10 +88,7 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    if has_results(world, task):
-        finished = run_of(world, task).get("units", {})
-    else:
-        finished = {}
+    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
@@ -103,7 +98,9 @@ def iter_results(world: World, task: Document) -> Iterator[Row]:
     unit.
     """
     pairs = read_task_pairs(world, task["run"])
-    done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
+    done: dict[int, Row] = {}
+    for point in world.store.points(task["run"]):
+        done.update(point["rows"])
     for number in sorted(done):
         index, row = divmod(number, len(pairs))
         unit = task["units"][index]
@@ -121,10 +118,12 @@ def result_dataset(world: World, task: Document) -> Document:
     return world.store.get("dataset", key) or {}
 
 
-def report_source(task: Document) -> JsonObject:
-    """Return what a report says about how its scores were computed."""
+def _report_fields(task: Document) -> JsonObject:
+    """Return what a report says about its task, and how its scores were computed."""
     source = {"engine": ENGINE, "words": word_unit()}
-    return source | ({"referee": tr(REFEREE_NAME)} if wire.MODEL in task["modes"] else {})
+    if wire.MODEL in task["modes"]:
+        source["referee"] = tr(REFEREE_NAME)
+    return {"evalMode": ",".join(task["modes"]), "sandbox": source}
 
 
 def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
@@ -232,7 +231,7 @@ def _validate_dataset(
     dataset = datasets.get_dataset(call, key, field)
     if not datasets.is_released(world, dataset):
         raise call.invalid(field, f"{key} is not released")
-    pairs = rows.read_pairs(world.store, dataset)
+    pairs = [rows.last_pair(entity.row) for entity in rows.iter_entities(world.store, dataset)]
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
         raise call.invalid(field, f"{key} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
@@ -263,8 +262,6 @@ def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> 
 
 def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     prompt = standard.prompt
-    if standard.app_id is None or standard.app_id <= 0:
-        raise call.invalid(f"{prefix}.appId", "the referee model needs an application's id")
     if prompt is None or "{prediction}" not in prompt.template_content:
         raise call.invalid(
             f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged"
@@ -306,10 +303,8 @@ def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
-@emulates(wire.INFO)
-def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
+def info(call: Call, task: Document) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.id, "id")
     world = call.world
     run = run_of(world, task)
     return {
@@ -331,32 +326,27 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     }
 
 
-@emulates(wire.REPORT)
-def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
+handles(wire.INFO, KIND, "id", info)
+
+
+def report(call: Call, task: Document) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.id, "id")
-    return [
-        {
-            **_version_to_wire(unit),
-            **fields_of(
-                unit, "id", evalUnitId="id", modelVersionSource="source", effectMetric="metrics"
-            ),
-            "modelForm": "model",
-            "evalMode": ",".join(task["modes"]),
-            "evaluationId": task["number"],
-            "evaluationIdStr": task["id"],
-            "evaluationName": task["name"],
-            "sandbox": report_source(task),
-        }
-        for unit in unit_results(call.world, task)
-        if unit["metrics"]
-    ]
+    names = {"evaluationId": "number", "evaluationIdStr": "id", "evaluationName": "name"}
+    common = fields_of(task, **names) | {"modelForm": "model"} | _report_fields(task)
+    reports = []
+    for unit in unit_results(call.world, task):
+        row = fields_of(unit, "id", evalUnitId="id", modelVersionSource="source")
+        if unit["metrics"]:
+            metrics = {"effectMetric": unit["metrics"]}
+            reports.append(_version_to_wire(unit) | row | metrics | common)
+    return reports
 
 
-@emulates(wire.STOP)
-def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
+handles(wire.REPORT, KIND, "id", report)
+
+
+def stop(call: Call, task: Document) -> JsonObject:
     """Stop a task; its answers so far remain."""
-    task = call.find(KIND, body.id, "id")
     world = call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
@@ -365,6 +355,9 @@ def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
     world.store.update(str(task["id"]), stopping=stopping)
     return {"result": True, "errorMessage": ""}
+
+
+handles(wire.STOP, KIND, "id", stop)
 
 
 @emulates(wire.DELETE)
@@ -377,18 +370,17 @@ def delete(call: Call, body: wire.DeleteTasks) -> bool:
     return True
 
 
+_UNIT_FIELDS = {
+    "modelId": "model_number",
+    "modelName": "model_name",
+    "modelVersionId": "version_number",
+    "modelVersionIdStr": "version",
+    "modelVersion": "version_name",
+}
+
+
 def _version_to_wire(unit: JsonObject) -> JsonObject:
-    return {
-        **fields_of(
-            unit,
-            modelId="model_number",
-            modelIdStr="model",
-            modelName="model_name",
-            modelVersionId="version_number",
-            modelVersionIdStr="version",
-            modelVersion="version_name",
-        )
-    }
+    return fields_of(unit, **_UNIT_FIELDS, modelIdStr="model")  # modelId first, as the seed has it
 
 
 def _unit_to_wire(unit: JsonObject) -> JsonObject:
@@ -430,13 +422,10 @@ def create_v2(call: Call, body: wire.CreateEvalTask) -> str:
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
-    versions = [
-        wire.EvaluatedVersion(
-            model_version_id=row.model_id,
-            prompt=wire.InputPrompt(content=row.prompt_template or ""),
-        )
-        for row in objects.eval_model_config_list
-    ]
+    versions = []
+    for row in objects.eval_model_config_list:
+        prompt = wire.InputPrompt(content=row.prompt_template or "")
+        versions.append(wire.EvaluatedVersion(model_version_id=row.model_id, prompt=prompt))
     task = wire.CreateEvaluationV1(
         name=body.task_name,
         description=body.description,
@@ -456,18 +445,18 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     for task in reversed(call.store.all(KIND)):
         texts = [task["name"], task["id"], *(unit["version"] for unit in task["units"])]
         if _eval_type(task) == body.eval_type and any(keyword in text for text in texts):
-            tasks.append(_task_to_wire(call, task))
-    return page_by_marker(call, tasks, "taskId", body, "taskList")
+            tasks.append(task)
+    return page_by_marker(call, tasks, body, _task_to_wire, "taskList")
 
 
-@emulates(wire.INFO_V2)
-def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
+def describe(call: Call, task: Document) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.task_id, "taskId")
-    units = unit_results(call.world, task)
-    model_configs = [
-        {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
-    ]
+    units = []
+    model_configs = []
+    for unit in unit_results(call.world, task):
+        model_configs.append(fields_of(unit, modelId="version", promptTemplate="template"))
+        row = fields_of(unit, "message", evalUnitId="id", modelId="version")
+        units.append(row | {"state": wire.STATES[unit["state"]]})
     model_config = {
         "versionId": task["dataset"],
         "storageType": "sysStorage",
@@ -476,42 +465,39 @@ def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
     return {
         **_task_to_wire(call, task),
         "evalObjectConfig": {"evalModelConfig": model_config},
-        "evalUnits": [
-            {
-                **fields_of(unit, "message", evalUnitId="id", modelId="version"),
-                "state": wire.STATES[unit["state"]],
-            }
-            for unit in units
-        ],
+        "evalUnits": units,
         "sandbox": {"engine": ENGINE},
     }
 
 
-@emulates(wire.REPORT_V2)
-def report_v2(call: Call, body: wire.EvalTaskRef) -> list[JsonObject]:
+handles(wire.INFO_V2, KIND, "taskId", describe)
+
+
+def report_v2(call: Call, task: Document) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.task_id, "taskId")
-    return [
-        {
-            "taskId": task["id"],
-            "taskName": task["name"],
-            "modelId": unit["version"],
-            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
-            "evalObjectType": wire.EVALUATE_MODELS,
-            "evalMode": ",".join(task["modes"]),
-            "effectMetric": unit["metrics"],
-            "sandbox": report_source(task),
-        }
-        for unit in unit_results(call.world, task)
-        if unit["metrics"]
-    ]
+    common = {
+        **fields_of(task, taskId="id", taskName="name"),
+        "inferDatasetId": result_dataset(call.world, task).get("id", ""),
+        "evalObjectType": wire.EVALUATE_MODELS,
+        **_report_fields(task),
+    }
+    reports = []
+    for unit in unit_results(call.world, task):
+        if unit["metrics"]:
+            reports.append(common | fields_of(unit, modelId="version", effectMetric="metrics"))
+    return reports
 
 
-@emulates(wire.DELETE_V2)
-def delete_v2(call: Call, body: wire.EvalTaskRef) -> bool:
+handles(wire.REPORT_V2, KIND, "taskId", report_v2)
+
+
+def delete_v2(call: Call, task: Document) -> bool:
     """Delete a task that has ended."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId")])
+    delete_tasks(call, "taskId", [task])
     return True
+
+
+handles(wire.DELETE_V2, KIND, "taskId", delete_v2)
 
 
 def _to_v1_standard(config: wire.EvalConfig) -> wire.EvaluationStandard:
@@ -547,6 +533,7 @@ def _task_to_wire(call: Call, task: Document) -> JsonObject:
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"
+RESULT_KEYS = ("accuracy", "f1Score", JUDGE_SCORE, "judgeReason", "error")
 EXPORT_COLUMNS = {
     "Prompt问题": (wire.PROMPT, "prompt"),
     "模型结果": (wire.PREDICTION, "prediction"),
@@ -561,9 +548,8 @@ ResultRow = JsonMapping
 def list_results(call: Call, body: wire.ListResults) -> JsonObject:
     """List rows; when they are ordered by a score, rows without it come last."""
     task = call.find(KIND, body.id, "id")
-    rows: list[ResultRow] = [
-        row for row in iter_results(call.world, task) if _matches_filters(row, body)
-    ]
+    results = iter_results(call.world, task)
+    rows: Sequence[ResultRow] = [row for row in results if _matches_filters(row, body)]
     if body.order_by is not None:
         rows = _sort_rows(call, rows, body.order_by, body.order)
     page = page_by_number(call, rows, body.page_no, body.page_size)
@@ -582,10 +568,7 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    if body.export_type == wire.STORAGE:
-        path = f"evaluation_exports/{id_}.zip"
-    else:
-        path = ""
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
@@ -605,12 +588,12 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     return {"exportID": export["number"], "exportIDStr": id_}
 
 
-@emulates(wire.EXPORT_INFO)
-def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
+def export_info(call: Call, export: Document) -> JsonObject:
     """Describe an export; it has an address once it is done."""
-    export = call.find(EXPORT, body.export_id, "exportID")
     state = call.lifecycle.state(export["plan"])
-    local = state == wire.DONE and export["type"] == wire.LOCAL
+    url = ""
+    if state == wire.DONE and export["type"] == wire.LOCAL:
+        url = f"{call.world.address.url}/_evaluations/{export['name']}.zip"
     return {
         **fields_of(
             export,
@@ -623,10 +606,11 @@ def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
             exportPath="path",
         ),
         "state": state,
-        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip"
-        if local
-        else "",
+        "downloadUrl": url,
     }
+
+
+handles(wire.EXPORT_INFO, EXPORT, "exportID", export_info)
 
 
 def routes(world: World) -> list[Route]:
@@ -634,7 +618,7 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         name = request.path_params["name"]
-        if not any(row["name"] == name for row in world.store.all(EXPORT)):
+        if not world.store.all(EXPORT, name=name):
             return Response("the export does not exist", 404)
         return Response(world.store.read_file(f"{name}.zip"), media_type="application/zip")
 
@@ -661,11 +645,11 @@ def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes
     """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes
     it.
     """
-    lines = [
-        json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
-        for row in iter_results(world, task)
-        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ())
-    ]
+    lines = []
+    for row in iter_results(world, task):
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ()):
+            columns = _row_to_export(row, body.export_content)
+            lines.append(json.dumps([columns], ensure_ascii=False))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.jsonl", "\n".join(lines))
@@ -691,29 +675,12 @@ def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
 
 def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
     unit = row["unit"]
-    keys = (
-        "prompt",
-        "prediction",
-        *scores.SCORE_NAMES,
-        "accuracy",
-        "f1Score",
-        JUDGE_SCORE,
-        "judgeReason",
-        "error",
-    )
+    keys = ("prompt", "prediction", *scores.SCORE_NAMES, *RESULT_KEYS)
     return {
         "id": row["id"],
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
-        **fields_of(
-            unit,
-            evalUnitId="id",
-            modelId="model_number",
-            modelVersionId="version_number",
-            modelVersionIdStr="version",
-            modelName="model_name",
-            modelVersion="version_name",
-        ),
+        **fields_of(unit, evalUnitId="id", **_UNIT_FIELDS),
         "completion": row["reference"],
         **{name: row[name] for name in keys if name in row},
     }
@@ -731,6 +698,5 @@ def _sort_rows(
 ) -> list[ResultRow]:
     call.validate_choice("orderBy", sort_key, wire.ORDERS)
     call.validate_choice("order", direction or "desc", ("asc", "desc"))
-    scored = [row for row in rows if sort_key in row]
-    scored.sort(key=lambda row: row[sort_key], reverse=direction != "asc")
-    return [*scored, *(row for row in rows if sort_key not in row)]
+    sign = 1 if direction == "asc" else -1
+    return sorted(rows, key=lambda row: sign * row.get(sort_key, sign * math.inf))

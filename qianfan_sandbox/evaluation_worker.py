@@ -22,7 +22,7 @@ from qfnb.wire.model import PRESET
 
 from . import datasets, evaluation, rows
 from .finetune import scores
-from .http.call import dispatch
+from .http.call import dispatch, fields_of
 from .state.lifecycle import with_checkpoints
 from .state.store import Document
 from .state.world import World, job_handler
@@ -50,15 +50,12 @@ class AnswerJudge:
     def for_task(cls, task: evaluation.Row) -> AnswerJudge:
         """Return the judge of a task."""
         standard = task["standard"]
-        modes = task["modes"]
-        if wire.RULE in modes:
+        rules: Sequence[str] = ()
+        if wire.RULE in task["modes"]:
             rules = standard.get("scoreModes") or ()
-        else:
-            rules = ()
-        prompt = standard.get("prompt") or {}
-        if wire.MODEL not in modes:
-            score_range = None
-        else:
+        score_range = None
+        if wire.MODEL in task["modes"]:
+            prompt = standard.get("prompt") or {}
             score_range = (prompt.get("minScore", 0), prompt.get("maxScore", 5))
         return cls(
             wire.SIMILARITY in rules,
@@ -74,9 +71,9 @@ class AnswerJudge:
             result |= scores.similarity(answer, reference, self.stop_words)
         if self.accuracy:
             result |= scores.accuracy(answer, reference, self.stop_words)
-        return result | (
-            _referee_score(answer, reference, *self.score_range) if self.score_range else {}
-        )
+        if self.score_range:
+            result |= _referee_score(answer, reference, *self.score_range)
+        return result
 
 
 def summarize(task: evaluation.Row, rows: Sequence[evaluation.Row]) -> JsonObject:
@@ -93,40 +90,35 @@ def summarize(task: evaluation.Row, rows: Sequence[evaluation.Row]) -> JsonObjec
 
 
 def _score_distribution(rows: Sequence[evaluation.Row], max_score: int) -> JsonObject:
-    judge_scores = [int(row.get("judgeScore", evaluation.UNSCORED)) for row in rows]
-    scored = [score for score in judge_scores if score != evaluation.UNSCORED] or [0]
-    counts = Counter(judge_scores)
+    counts = Counter(int(row.get("judgeScore", evaluation.UNSCORED)) for row in rows)
+    distribution = {}
+    for score in range(evaluation.UNSCORED, max_score + 1):
+        distribution[str(score)] = counts[score]
+    del counts[evaluation.UNSCORED]
+    scored = [*counts.elements()] or [0]
     return {
         "avgJudgeScore": round(statistics.fmean(scored), 4),
         "stdJudgeScore": round(statistics.pstdev(scored), 4),
         "medianJudgeScore": statistics.median(scored),
-        "scoreDistribution": {
-            str(score): counts[score] for score in range(evaluation.UNSCORED, max_score + 1)
-        },
+        "scoreDistribution": distribution,
     }
 
 
 def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> JsonObject:
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
+    referee = tr(evaluation.REFEREE_NAME)
     if not reference.strip():
-        return {
-            "judgeScore": evaluation.UNSCORED,
-            "judgeReason": tr(
-                "{referee}: there is no reference answer to compare with.",
-                referee=tr(evaluation.REFEREE_NAME),
-            ),
-        }
+        reason = tr("{referee}: there is no reference answer to compare with.", referee=referee)
+        return {"judgeScore": evaluation.UNSCORED, "judgeReason": reason}
     first = scores.words(answer)
     second = scores.words(reference)
     if first == second:
-        return {
-            "judgeScore": max_score,
-            "judgeReason": tr(
-                "{referee}: the same as the reference answer, all {max_score} points.",
-                referee=tr(evaluation.REFEREE_NAME),
-                max_score=max_score,
-            ),
-        }
+        reason = tr(
+            "{referee}: the same as the reference answer, all {max_score} points.",
+            referee=referee,
+            max_score=max_score,
+        )
+        return {"judgeScore": max_score, "judgeReason": reason}
     overlap = rouge_l(first, second)
     score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
     measurement = tr(
@@ -135,17 +127,15 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
         n=len(first),
         total=len(second),
     )
-    return {
-        "judgeScore": score,
-        "judgeReason": tr(
-            "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
-            referee=tr(evaluation.REFEREE_NAME),
-            measurement=measurement,
-            min_score=min_score,
-            max_score=max_score,
-            score=score,
-        ),
-    }
+    reason = tr(
+        "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
+        referee=referee,
+        measurement=measurement,
+        min_score=min_score,
+        max_score=max_score,
+        score=score,
+    )
+    return {"judgeScore": score, "judgeReason": reason}
 
 
 @job_handler(evaluation.RUN)
@@ -178,14 +168,11 @@ def run_task(world: World, run: Document) -> Iterator[None]:
 
 
 def _ask_version(world: World, unit: evaluation.Row, prompt: str) -> evaluation.Row:
-    if unit["template"]:
-        question = unit["template"].replace(evaluation.INPUT_PLACEHOLDER, prompt)
-    else:
-        question = prompt
+    template = unit["template"] or evaluation.INPUT_PLACEHOLDER
+    question = template.replace(evaluation.INPUT_PLACEHOLDER, prompt)
     messages = [{"role": "user", "content": question}]
-    answer = dispatch(
-        world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages}
-    )
+    body = {**unit["parameters"], "model": unit["asks"], "messages": messages}
+    answer = dispatch(world, CHAT_V2, body)
     if answer.is_success:
         return {"prediction": str(answer.body["choices"][0]["message"]["content"])}
     return {"prediction": "", "error": str(answer.body["error"]["message"])}
@@ -206,27 +193,17 @@ def _record_results(
     if wire.MANUAL in task["modes"] and not is_stopped:
         dataset_id = _create_result_dataset(world, task, run)
         success_state = wire.MANUAL_STARTED
-    results = {
-        unit["id"]: _unit_result(
-            world,
-            task,
-            unit,
-            [done.get(unit_index * n_pairs + row) for row in range(n_pairs)],
-            success_state,
-        )
-        for unit_index, unit in enumerate(task["units"])
-    }
-    successes = [task_end["state"] == success_state for task_end in results.values()]
-    if dataset_id:
-        partial_state = wire.MANUAL_STARTED
-    else:
-        partial_state = wire.PARTLY_DONE
-    if all(successes):
+    results = {}
+    states = set()
+    for index, unit in enumerate(task["units"]):
+        rows = [done.get(index * n_pairs + row) for row in range(n_pairs)]
+        results[unit["id"]] = _unit_result(world, task, unit, rows, success_state)
+        states.add(results[unit["id"]]["state"])
+    task_end = wire.FAILED
+    if states == {success_state}:
         task_end = success_state
-    elif any(successes):
-        task_end = partial_state
-    else:
-        task_end = wire.FAILED
+    elif success_state in states:
+        task_end = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
     end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
     world.store.update(
         run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field
@@ -245,14 +222,10 @@ def _unit_result(
     if len(answered_rows) < len(rows):
         return {"state": wire.STOPPED, "message": "", "metrics": None}
     if all("error" in row for row in answered_rows):
-        is_deleted = (
-            unit["source"] != PRESET and world.store.get("version", unit["version"]) is None
-        )
-        return {
-            "state": wire.FAILED,
-            "message": tr(VERSION_DELETED_MESSAGE) if is_deleted else answered_rows[0]["error"],
-            "metrics": None,
-        }
+        message = answered_rows[0]["error"]
+        if unit["source"] != PRESET and world.store.get("version", unit["version"]) is None:
+            message = tr(VERSION_DELETED_MESSAGE)
+        return {"state": wire.FAILED, "message": message, "metrics": None}
     return {"state": success_state, "message": "", "metrics": summarize(task, answered_rows)}
 
 
@@ -266,20 +239,21 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     """
     store = world.store
     name = f"{task['name']}_{run}"
-    answered_rows = [
-        {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
-        for row in evaluation.iter_results(world, task)
-        if "error" not in row
-    ]
-    if not answered_rows:
+    named_rows = []
+    for row in evaluation.iter_results(world, task):
+        if "error" not in row:
+            fields = fields_of(row, "prompt", completion="prediction")
+            named_rows.append(("", fields | {"response": [[row["reference"]]]}))
+    if not named_rows:
         return None
-    dataset = next(
-        (candidate for candidate in store.all("dataset") if candidate["name"] == name), None
-    )
-    dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
+    existing = store.all("dataset", name=name)
+    if existing:
+        dataset = existing[0]
+    else:
+        dataset = datasets.create_dataset(store, name=name, data_format="PromptResponse")
     if not dataset["parts"]:
         now = world.clock.now()
-        entities = rows.to_entities([("", row) for row in answered_rows], now)
+        entities = rows.to_entities(named_rows, now)
         rows.attach_part(store, dataset["id"], rows.write_part(store, entities), now)
     store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
     return str(dataset["id"])

@@ -139,7 +139,10 @@ class FaultRules:
 
     def match(self, endpoint: str) -> Fault | None:
         """Return the fault for a call, and count it."""
-        return next((fault for fault in self.rules if fault.applies_to(endpoint)), None)
+        for fault in self.rules:
+            if fault.applies_to(endpoint):
+                return fault
+        return None
 
     def remove(self, id_: str) -> bool:
         """Switch a rule off; return whether it existed."""
@@ -172,13 +175,9 @@ ENVIRONMENT_STRICT = "QFNB_SANDBOX_STRICT"
 class Modes(BaseModel):
     """The modes of a sandbox; they stay until they are changed."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(extra="forbid")
 
     strict: bool = False  # retired models, v1's inference and unknown keys are refused
-    # the form of `GET /v2/models`; that of 2025 has ids only
-    model_list: Literal["2026", "2025"] = "2026"
-    # limits of tokens together, or of input and output apart
-    rate_headers: Literal["joint", "split"] = "joint"
 
     @classmethod
     def at_start(cls, stored: JsonMapping) -> Modes:
@@ -192,13 +191,11 @@ class Modes(BaseModel):
             raise InvalidArgumentError(
                 tr("{name}={value}: must be 1 or 0", name=ENVIRONMENT_STRICT, value=strict)
             )
-        known_fields = {name: value for name, value in stored.items() if name in cls.model_fields}
-        return cls.model_validate(known_fields | ({"strict": strict} if strict else {}))
+        return cls(strict=strict == "1" if strict else stored.get("strict", False))
 
 
 UNLIMITED_RPM = 60_000
-UNLIMITED_TPM = 60_000_000
-"""Requests and tokens per minute in the headers when no limit is set."""
+"""Requests per minute in the headers when no limit is set."""
 
 WINDOW_SECONDS = 60.0
 
@@ -208,9 +205,7 @@ class RateQuota:
 
     Attributes:
         rpm: requests per minute, None without a limit.
-        tpm: tokens per minute, None without a limit; input tokens only, if there is an
-            `output_tpm`.
-        output_tpm: output tokens per minute, None to count them with the others.
+        tpm: tokens per minute, None without a limit.
         silent: whether the headers omit the limits.
         refused: how many requests exceeded a limit.
     """
@@ -218,33 +213,18 @@ class RateQuota:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.rpm: int | None = None
         self.tpm: int | None = None
-        self.output_tpm: int | None = None
         self.silent = False
         self.refused = 0
         self._clock = clock
         self._requests: deque[float] = deque()
-        self._tokens: deque[tuple[float, int, int]] = deque()
+        self._tokens: deque[tuple[float, int]] = deque()
 
     def set_limits(
-        self,
-        rpm: int | None = None,
-        tpm: int | None = None,
-        *,
-        output_tpm: int | None = None,
-        silent: bool = False,
+        self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False
     ) -> None:
-        """Set the limits, and forget earlier requests.
-
-        Args:
-            rpm: requests per minute, None without a limit.
-            tpm: tokens per minute, None without a limit.
-            output_tpm: output tokens per minute; `tpm` is then for input tokens, and the headers
-                name the two apart.
-            silent: whether the headers of answers omit the limits.
-        """
+        """Set the limits, None for no limit, and forget earlier requests."""
         self.rpm = rpm
         self.tpm = tpm
-        self.output_tpm = output_tpm
         self.silent = silent
         self.refused = 0
         self._requests.clear()
@@ -252,13 +232,13 @@ class RateQuota:
 
     def acquire(self) -> str:
         """Count a request; return the limit that it exceeds, `rpm` or `tpm`, "" for none."""
-        if self.rpm is None and self.tpm is None and self.output_tpm is None:
+        if self.rpm is None and self.tpm is None:
             return ""
         self._drop_expired()
         exceeded = ""
         if self.rpm is not None and len(self._requests) >= self.rpm:
             exceeded = "rpm"
-        elif any(used >= limit for limit, used in self._token_limits().values()):
+        elif self.tpm is not None and self._used_tokens() >= self.tpm:
             exceeded = "tpm"
         if exceeded:
             self.refused += 1
@@ -269,41 +249,25 @@ class RateQuota:
     def record_tokens(self, body: JsonMapping) -> None:
         """Count the tokens of an answer."""
         usage = body.get("usage") or {}
-        output = int(usage.get("completion_tokens") or 0)
-        total = int(usage.get("total_tokens") or 0)
-        self._tokens.append((self._clock(), total - output, output))
+        self._tokens.append((self._clock(), int(usage.get("total_tokens") or 0)))
 
-    def headers(self, *, is_split: bool = False) -> dict[str, str]:
-        """Return the headers of an answer about the limits; split: those of input and output tokens
-        apart.
-        """
+    def headers(self) -> dict[str, str]:
+        """Return the headers of an answer about the limits."""
         if self.silent:
             return {}
-        limits = {
-            "requests": (self.rpm or UNLIMITED_RPM, len(self._requests)),
-            **self._token_limits(),
+        rpm = self.rpm or UNLIMITED_RPM
+        headers = {
+            "x-ratelimit-limit-requests": str(rpm),
+            "x-ratelimit-remaining-requests": str(max(0, rpm - len(self._requests))),
         }
-        if is_split:
-            limit, used = limits.pop("tokens", (UNLIMITED_TPM, 0))
-            limits = dict.fromkeys(("input-tokens", "output-tokens"), (limit, used)) | limits
-        return {
-            f"x-ratelimit-{suffix}-{unit}": str(max(0, value))
-            for unit, (limit, used) in limits.items()
-            for suffix, value in (("limit", limit), ("remaining", limit - used))
-        }
+        if self.tpm is not None:
+            remaining = max(0, self.tpm - self._used_tokens())
+            headers["x-ratelimit-limit-tokens"] = str(self.tpm)
+            headers["x-ratelimit-remaining-tokens"] = str(remaining)
+        return headers
 
-    def _token_limits(self) -> dict[str, tuple[int, int]]:
-        """Return limit and use of each unit of tokens that has a limit."""
-        inputs = sum(row[1] for row in self._tokens)
-        outputs = sum(row[2] for row in self._tokens)
-        if self.output_tpm is None:
-            limits = {"tokens": (self.tpm, inputs + outputs)}
-        else:
-            limits = {
-                "input-tokens": (self.tpm, inputs),
-                "output-tokens": (self.output_tpm, outputs),
-            }
-        return {unit: (limit, used) for unit, (limit, used) in limits.items() if limit is not None}
+    def _used_tokens(self) -> int:
+        return sum(tokens for _, tokens in self._tokens)
 
     def _drop_expired(self) -> None:
         start = self._clock() - WINDOW_SECONDS

@@ -4,6 +4,7 @@ to others.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,17 @@ from . import batches, storage
 from .batches import validate_unfinished
 from .chat.conversion import resolve_model
 from .engines.protocol import BUILT_IN
-from .http.call import CREATOR, Call, Refusal, dispatch, emulates, fields_of, page_by_marker, utc
+from .http.call import (
+    CREATOR,
+    Call,
+    Refusal,
+    dispatch,
+    emulates,
+    fields_of,
+    handles,
+    page_by_marker,
+    utc,
+)
 from .state.lifecycle import is_finished, job_status, stable_shuffle, with_checkpoints
 from .state.store import Document, random_id
 from .state.world import World, job_handler
@@ -52,7 +63,7 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     task = call.store.add(
         "inference",
         id_,
-        engine=call.world.engines.active.label,
+        engine=BUILT_IN,
         name=body.name,
         description=body.description or "",
         endpoint=body.endpoint,
@@ -71,16 +82,8 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     return {"taskId": id_}
 
 
-@emulates(wire.INFERENCE_INFO)
-def describe_task(call: Call, body: wire.InferenceRef) -> JsonObject:
-    """Describe a task."""
-    return _to_wire(call.find("inference", body.task_id, "taskId"))
-
-
-@emulates(wire.STOP_INFERENCE)
-def stop_task(call: Call, body: wire.InferenceRef) -> bool:
+def stop_task(call: Call, task: Document) -> bool:
     """Stop a task; the answers so far are kept."""
-    task = call.find("inference", body.task_id, "taskId")
     if is_finished(task):
         raise call.invalid("taskId", f"the task is {_run_status(task)}")
     store = call.store
@@ -88,16 +91,17 @@ def stop_task(call: Call, body: wire.InferenceRef) -> bool:
     return True
 
 
+handles(wire.STOP_INFERENCE, "inference", "taskId", stop_task)
+
+
 @emulates(wire.LIST_INFERENCES)
 def list_tasks(call: Call, body: wire.ListInferences) -> JsonObject:
     """List the tasks, the newest first."""
-    rows = [
-        row
-        for row in reversed(call.store.all("inference"))
-        if not body.run_status or _run_status(row) in body.run_status
-    ]
-    rows = [_to_wire(row) | _task_usage(row) for row in rows]
-    return page_by_marker(call, rows, "taskId", body, "taskList")
+    tasks = []
+    for task in reversed(call.store.all("inference")):
+        if not body.run_status or _run_status(task) in body.run_status:
+            tasks.append(task)
+    return page_by_marker(call, tasks, body, _with_usage, "taskList")
 
 
 @job_handler("inference")
@@ -106,7 +110,9 @@ def run_task(world: World, task: Document) -> Iterator[None]:
     store = world.store
     id_ = str(task["id"])
     try:
-        queries = [query for key in task["keys"] for query in _read_queries(world, key)]
+        queries: list[Query] = []
+        for key in task["keys"]:
+            queries += _read_queries(world, key)
     except ValueError as error:
         store.update(
             id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}]
@@ -173,12 +179,11 @@ def _write_outputs(
     """Write the answers, one object for each object of the input that has answers."""
     for key in task["keys"]:
         numbers = [number for number in sorted(results) if queries[number].key == key]
-        rows = [
-            {**queries[number].line, "output": results[number]}
-            for number in stable_shuffle(numbers)
-        ]
-        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        if rows:
+        content = ""
+        for number in stable_shuffle(numbers):
+            row = queries[number].line | {"output": results[number]}
+            content += json.dumps(row, ensure_ascii=False) + "\n"
+        if content:
             name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
             storage.write_object(world.store, world.address.bucket, name, content.encode())
 
@@ -230,9 +235,8 @@ def _run_status(task: Document) -> str:
     return wire.RUNNING
 
 
-def _to_wire(task: Document) -> JsonObject:
-    ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
-    finished_at = next((timestamp for timestamp in ends if timestamp), None)
+def _to_wire(call: Call, task: Document) -> JsonObject:
+    finished_at = task.get("completed_at") or task.get("cancelled_at") or task.get("failed_at")
     row = {
         **fields_of(
             task,
@@ -253,17 +257,23 @@ def _to_wire(task: Document) -> JsonObject:
         "finishTime": utc(finished_at),
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
-    return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
+    if task.get("errors"):
+        row["message"] = task["errors"][0]["message"]
+    return row
 
 
-def _task_usage(task: Document) -> JsonObject:
+handles(wire.INFERENCE_INFO, "inference", "taskId", _to_wire)
+
+
+def _with_usage(call: Call, task: Document) -> JsonObject:
     input_tokens, output_tokens = task.get("used") or (0, 0)
-    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": CREATOR}
+    usage = {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens}
+    return _to_wire(call, task) | usage | {"creator": CREATOR}
 
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
-    usages = [body.get("usage") or {} for body in results.values()]
-    prompt, completion = (
-        sum(usage.get(f"{name}_tokens", 0) for usage in usages) for name in ("prompt", "completion")
-    )
-    return prompt, completion
+    usage: Counter[str] = Counter()
+    for body in results.values():
+        usage["prompt"] += (body.get("usage") or {}).get("prompt_tokens", 0)
+        usage["completion"] += (body.get("usage") or {}).get("completion_tokens", 0)
+    return usage["prompt"], usage["completion"]

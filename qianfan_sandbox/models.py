@@ -13,18 +13,29 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.wire import catalog, model as wire
-from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest
+from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest, Record
+from qfnb.wire.endpoints import AnyEndpoint
 
 from . import storage
 from .engines.builtin.engine import is_model
 from .engines.protocol import BUILT_IN
 from .finetune.runs import describe_checkpoints, find_weights, run_number
 from .finetune.worker import DONE, STOPPED, weights_names
-from .http.call import Call, beijing, emulates, fields_of, page_by_marker, page_by_number, utc
+from .http.call import (
+    Call,
+    beijing,
+    emulates,
+    fields_of,
+    handles,
+    page_by_marker,
+    page_by_number,
+    utc,
+)
 from .state.store import Document, random_id
 
+TEXT = "Text2Text"
 PRESET_TYPES = {
-    "chat": "Text2Text", "completion": "Text2Text", "text2image": "Text2Image",
+    "chat": TEXT, "completion": TEXT, "text2image": "Text2Image",
     "embedding": "TextRepresentation", "image2text": "ImageUnderstanding",
 }  # fmt: skip
 """The catalogue's kinds of models, and the repository's types of models."""
@@ -35,19 +46,19 @@ _FIRST_PRESET_NUMBER = 10**9
 
 
 @functools.cache
-def preset_models() -> tuple[Document, ...]:
+def preset_models() -> list[Document]:
     """Return the preset models in the catalogue's order."""
     models: dict[str, Document] = {}
     for row in catalog.load_models():
         if row.kind in PRESET_TYPES and row.name not in models:
-            models[row.name] = {
-                **_preset_fields("am-", row.name),
+            fields: Document = {
                 "name": row.name,
                 "type": PRESET_TYPES[row.kind],
                 "labels": [],
                 "tags": None,
             }
-    return tuple(models.values())
+            models[row.name] = _preset_fields("am-", row.name) | fields
+    return [*models.values()]
 
 
 def preset_version(model: Document) -> Document:
@@ -86,34 +97,33 @@ def _preset_index() -> dict[tuple[str, str], Document]:
 
 
 TYPE_NUMBERS = {
-    "Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5,
+    TEXT: 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5,
     "Industry": 6,
 }  # fmt: skip
 """v1's numbers of the types of models."""
 
 
-def get_model(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
+def get_model(call: Call, key: Id, field: str) -> Document:
     """Return a model of the user or a preset one.
 
     Args:
         call: the call.
         key: its id or number.
         field: the request's field that names it.
-        is_changed: whether preset ones are refused.
     """
-    return _get_document(call, "model", key, field, is_changed)
+    return _preset_index().get(("model", str(key))) or call.find("model", key, field)
 
 
-def get_version(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
+def get_version(call: Call, key: Id, field: str) -> Document:
     """Return a version of the user or a preset one, with the same arguments."""
-    return _get_document(call, "version", key, field, is_changed)
+    return _preset_index().get(("version", str(key))) or call.find("version", key, field)
 
 
-def _get_document(call: Call, kind: str, key: Id, field: str, is_changed: bool) -> Document:
-    preset = _preset_index().get((kind, str(key)))
-    if preset and is_changed:
+def get_own(call: Call, kind: str, key: Id, field: str) -> Document:
+    """Return a model or a version of the user, with the same arguments; preset ones are refused."""
+    if preset := _preset_index().get((kind, str(key))):
         raise call.invalid(field, f"{preset['id']} belongs to the platform")
-    return preset or call.find(kind, key, field)
+    return call.find(kind, key, field)
 
 
 def versions_of(call: Call, model: Document) -> list[Document]:
@@ -122,15 +132,11 @@ def versions_of(call: Call, model: Document) -> list[Document]:
     """
     if model["source"] == wire.PRESET:
         return [preset_version(model)]
-    return [
-        row
-        for row in reversed(_all_versions(call, model))
-        if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY
-    ]
-
-
-def _all_versions(call: Call, model: Document) -> list[Document]:
-    return [row for row in call.store.all("version") if row["model"] == model["id"]]
+    versions = []
+    for version in reversed(call.store.all("version", model=model["id"])):
+        if version["source"] != wire.COMPRESSED or version_state(call, version) == wire.READY:
+            versions.append(version)
+    return versions
 
 
 def version_state(call: Call, version: Document) -> str:
@@ -153,7 +159,7 @@ def type_number(model: Document) -> int:
 
 
 def add_model(
-    call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
+    call: Call, name: str, model_type: str = TEXT, *, tags: list[str] | None = None
 ) -> Document:
     """Add a model without versions."""
     return call.store.add(
@@ -170,7 +176,7 @@ def add_model(
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
     """Add a version to a model."""
-    numbers = [int(row["version"]) for row in _all_versions(call, model)]
+    numbers = [int(row["version"]) for row in call.store.all("version", model=model["id"])]
     ready = call.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
     defaults: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
     return call.store.add(
@@ -233,7 +239,8 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
     for version in versions:
         store.remove("version", version["id"])
     used_files = {row["task"] for row in store.all("version")}
-    used_files |= {name for task in store.all("task") for name in weights_names(task)}
+    for task in store.all("task"):
+        used_files.update(weights_names(task))
     for task in {version["task"] for version in versions} - used_files:
         store.remove_file(f"{task}.npz")
 
@@ -244,7 +251,9 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.
     """
-    versions = [version for model in models for version in _all_versions(call, model)]
+    versions = []
+    for model in models:
+        versions += call.store.all("version", model=model["id"])
     delete_versions(call, versions, field)
     for model in models:
         call.store.remove("model", model["id"])
@@ -252,13 +261,13 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
 
 def sandbox_fields(call: Call, version: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
-    fields = {"engine": BUILT_IN if version.get("task") else call.world.engines.active.label}
+    fields: JsonObject = {"engine": BUILT_IN}
     if version.get("step") is not None:
         fields["step"] = version["step"]
     return fields
 
 
-_SORT_KEYS = {"modelName": "name", "createTime": "number", "modifyTime": "number"}
+_SORT_KEYS = {"createTime": "number", "modifyTime": "number", "modelName": "name"}
 
 
 @emulates(wire.PUBLISH)
@@ -304,92 +313,90 @@ def preset_list(call: Call, body: wire.ListPresets) -> JsonObject:
 
     Vendor, language, expansion and length do not filter: the catalogue does not have them.
     """
-    return _page_to_wire(call, preset_models(), body, body.order_by, "asc")
+    return _page_to_wire(call, preset_models(), body)
 
 
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> JsonObject:
     """List the user's models, the newest first by default."""
-    return _page_to_wire(
-        call, call.store.all("model"), body, body.order_by or "createTime", body.order or "desc"
-    )
+    call.validate_choice("order", body.order or "desc", ("asc", "desc"))
+    call.validate_choice("orderBy", body.order_by or "createTime", _SORT_KEYS)
+    rows = call.store.all("model")
+    rows.sort(key=itemgetter(_SORT_KEYS[body.order_by or "createTime"]))
+    if body.order != "asc":
+        rows.reverse()
+    return _page_to_wire(call, rows, body)
 
 
-@emulates(wire.DELETE)
-def delete_models_v1(call: Call, body: wire.DeleteModels) -> bool:
-    """Delete models with their versions, all of them or none."""
-    field = "modelIDs"
-    models = [get_model(call, key, field, is_changed=True) for key in body.model_ids]
-    delete_models(call, models, field)
-    return True
+def _deletes(endpoint: AnyEndpoint, kind: str, field: str) -> None:
+    """Register a handler that deletes models or versions, all of those in a field or none."""
+
+    def delete(call: Call, body: Record) -> bool:
+        keys = body.to_wire()[field]
+        documents = []
+        for key in keys if isinstance(keys, list) else [keys]:
+            documents.append(get_own(call, kind, key, field))
+        if kind == "model":
+            delete_models(call, documents, field)
+        else:
+            delete_versions(call, documents, field)
+        return True
+
+    emulates(endpoint)(delete)
 
 
-@emulates(wire.DELETE_VERSIONS)
-def delete_versions_v1(call: Call, body: wire.DeleteVersions) -> bool:
-    """Delete versions, all of them or none."""
-    field = "modelVersionIds"
-    versions = [get_version(call, key, field, is_changed=True) for key in body.model_version_ids]
-    delete_versions(call, versions, field)
-    return True
+_deletes(wire.DELETE, "model", "modelIDs")
+_deletes(wire.DELETE_VERSIONS, "version", "modelVersionIds")
+_deletes(wire.DELETE_SET, "model", "modelSetId")
+_deletes(wire.DELETE_V2, "version", "modelId")
 
 
 @emulates(wire.EVALUABLE)
 def evaluable(call: Call, body: EmptyBody) -> list[JsonObject]:
     """List the models that can be evaluated: text models with a version that is ready."""
     result = []
-    for model in [*reversed(call.store.all("model")), *preset_models()]:
-        rows = [row for row in versions_of(call, model) if version_state(call, row) == wire.READY]
-        if rows and model["type"] == "Text2Text":
-            result.append(_with_versions(call, model, rows))
+    for model in [*reversed(call.store.all("model", type=TEXT)), *preset_models()]:
+        versions = versions_of(call, model)
+        ready = [version for version in versions if version_state(call, version) == wire.READY]
+        if ready and model["type"] == TEXT:
+            result.append(_with_versions(call, model, ready))
     return result
 
 
 def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
     """Return the model that a version is added to: a new one, or the one with the given id."""
     if body.model_id is not None:
-        return get_model(call, body.model_id, "modelId", is_changed=True)
+        return get_own(call, "model", body.model_id, "modelId")
     if not body.is_new_model:
         raise call.invalid("modelId", "it is missing, and isNewModel is false")
     return add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
 
 
 def _page_to_wire(
-    call: Call,
-    rows: Sequence[Document],
-    body: wire.ListModels | wire.ListPresets,
-    sort_key: str | None,
-    direction: str,
+    call: Call, rows: Sequence[Document], body: wire.ListModels | wire.ListPresets
 ) -> JsonObject:
     """Return a page of the models that pass the filters of a request."""
-    call.validate_choice("order", direction, ("asc", "desc"))
     name = (body.name_filter or "").lower()
-    types = body.model_type
-    matches = [
-        row
-        for row in rows
-        if name in row["name"].lower() and (not types or type_number(row) in types)
-    ]
-    if sort_key is not None:
-        call.validate_choice("orderBy", sort_key, _SORT_KEYS)
-        matches.sort(key=itemgetter(_SORT_KEYS[sort_key]), reverse=direction == "desc")
+    matches = []
+    for row in rows:
+        is_type = not body.model_type or type_number(row) in body.model_type
+        if is_type and name in row["name"].lower():
+            matches.append(row)
     page = page_by_number(call, matches, body.page_no, body.page_size)
     return {"total": len(matches), "items": [_summary_to_wire(call, row) for row in page]}
 
 
 def _summary_to_wire(call: Call, model: Document) -> JsonObject:
     versions = versions_of(call, model)
-    latest = None
+    row = _model_to_wire(model, versions) | {"tags": model["tags"], "versionCount": len(versions)}
+    row["latestVersionInfo"] = None
     if versions:
-        latest = fields_of(
+        row["latestVersionInfo"] = fields_of(
             _version_to_wire(call, model, versions[0]),
             "state", "version", "sourceType", "sourceExtra",
             versionId="modelVersionId", versionIdStr="modelVersionIdStr",
         )  # fmt: skip
-    return _model_to_wire(model, versions) | {
-        "tags": model["tags"],
-        "versionCount": len(versions),
-        "latestVersionInfo": latest,
-    }
+    return row
 
 
 _NAMES = {"modelId": "number", "modelIdStr": "id", "modelName": "name"}
@@ -429,7 +436,6 @@ def _version_to_wire(call: Call, model: Document, version: Document) -> JsonObje
 
 
 FORMATS = ("HuggingFace.Transformers", "Safetensors")
-APPLICATIONS = ("chat", "completion")
 EXPORT_FOLDER = "qfnb/exports"
 """The folder of exports in the bucket."""
 
@@ -445,20 +451,14 @@ def create_set(call: Call, body: wire.CreateModelSet) -> JsonObject:
 @emulates(wire.SYSTEM_SETS)
 def system_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the platform's sets."""
-    return page_by_marker(
-        call,
-        [_set_to_wire(call, row) for row in preset_models()],
-        "modelSetId",
-        body,
-        "systemModelSetList",
-    )
+    return page_by_marker(call, preset_models(), body, _set_to_wire, "systemModelSetList")
 
 
 @emulates(wire.CUSTOM_SETS)
 def custom_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the user's sets, the newest first."""
-    sets = [_set_to_wire(call, row) for row in reversed(call.store.all("model"))]
-    return page_by_marker(call, sets, "modelSetId", body, "customModelSetList")
+    sets = call.store.all("model")[::-1]
+    return page_by_marker(call, sets, body, _set_to_wire, "customModelSetList")
 
 
 @emulates(wire.DESCRIBE_SET)
@@ -472,18 +472,10 @@ def describe_set(call: Call, body: wire.ModelSetRef) -> JsonObject:
     raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
 
 
-@emulates(wire.DELETE_SET)
-def delete_set(call: Call, body: wire.ModelSetId) -> bool:
-    """Delete a set with its versions."""
-    model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
-    delete_models(call, [model], "modelSetId")
-    return True
-
-
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateModel) -> JsonObject:
     """Add a version to a set."""
-    model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
+    model = get_own(call, "model", body.model_set_id, "modelSetId")
     call.validate_choice("sourceType", body.source_type, (wire.TRAINED, wire.IMPORTED))
     if body.source_type == wire.IMPORTED:
         if body.import_meta is None:
@@ -492,9 +484,7 @@ def create(call: Call, body: wire.CreateModel) -> JsonObject:
     elif (meta := body.train_meta) is None:
         raise call.invalid("trainMeta", f"{wire.TRAINED} needs it")
     else:
-        step = meta.checkpoint_step
-        if step is None:
-            step = meta.step
+        step = meta.step if meta.checkpoint_step is None else meta.checkpoint_step
         task = get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
         version = publish_run(call, model, task, step, body.description or "")
     return {"modelId": version["id"]}
@@ -504,26 +494,20 @@ def create(call: Call, body: wire.CreateModel) -> JsonObject:
 def describe(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version."""
     version = get_version(call, body.model_id, "modelId")
-    ready = version_state(call, version) == wire.READY
+    state = version_state(call, version)
     row = {
         **fields_of(version, modelSetId="model", modelId="id", modelName="version", model="base"),
-        "status": version_state(call, version),
+        "status": state,
         "sourceInfo": _source_to_wire(version),
         "createTime": utc(version["created"]),
         "modifyTime": utc(version["created"]),
         "modelApplicationType": "chat",
-        "isSupportModelComp": ready and read_weights(call, version) is not None,
+        "isSupportModelComp": state == wire.READY and read_weights(call, version) is not None,
         "sandbox": sandbox_fields(call, version),
     }
-    return row | ({"description": version["description"]} if version["description"] else {})
-
-
-@emulates(wire.DELETE_V2)
-def delete(call: Call, body: wire.ModelRef) -> bool:
-    """Delete a version."""
-    version = get_version(call, body.model_id, "modelId", is_changed=True)
-    delete_versions(call, [version], "modelId")
-    return True
+    if version["description"]:
+        row["description"] = version["description"]
+    return row
 
 
 @emulates(wire.CREATE_CONF)
@@ -531,8 +515,6 @@ def create_conf(call: Call, body: wire.CreateConf) -> JsonObject:
     """Store a chat template; the platform takes an upload, here its text is a field (answer not
     documented).
     """
-    if not body.custom_spec_file:
-        raise call.invalid("customSpecFile", "it must not be empty")
     document = call.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
     return {"customSpecId": document["id"]}
 
@@ -540,7 +522,6 @@ def create_conf(call: Call, body: wire.CreateConf) -> JsonObject:
 @emulates(wire.SYSTEM_CONF)
 def system_conf(call: Call, body: wire.SystemConf) -> JsonObject:
     """Describe how models of a format are served (answer not documented)."""
-    call.validate_choice("modelApplicationType", body.model_application_type, APPLICATIONS)
     call.validate_choice("modelFormat", body.model_format, FORMATS)
     return _conf_to_wire(body.model_application_type, body.model_format)
 
@@ -557,9 +538,7 @@ def create_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
     world = call.world
     version = get_version(call, body.model_id, "modelId")
-    content = read_weights(call, version)
-    if content is None or version_state(call, version) != wire.READY:
-        raise call.invalid("modelId", f"{version['id']} has no weights to export")
+    content = _ready_weights(call, version, "modelId", "export")
     key = f"{EXPORT_FOLDER}/{version['id']}.npz"
     storage.write_object(world.store, world.address.bucket, key, content)
     secret = random_id("", 32)
@@ -577,11 +556,18 @@ def create_export(call: Call, body: wire.ModelRef) -> JsonObject:
     return {"exportId": export["id"]}
 
 
+def _ready_weights(call: Call, version: Document, field: str, purpose: str) -> bytes:
+    content = read_weights(call, version)
+    if content is None or version_state(call, version) != wire.READY:
+        raise call.invalid(field, f"{version['id']} has no weights to {purpose}")
+    return content
+
+
 @emulates(wire.DESCRIBE_EXPORT)
 def describe_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version's newest export."""
     version = get_version(call, body.model_id, "modelId")
-    rows = [row for row in call.store.all("model_export") if row["version"] == version["id"]]
+    rows = call.store.all("model_export", version=version["id"])
     if not rows:
         return {"hasRecord": False}
     export = rows[-1]
@@ -620,10 +606,14 @@ def _import_file(
 def _source_to_wire(version: Document) -> JsonObject:
     """Return where a version comes from; the key of an import's address is not documented."""
     origin = version["origin"]
-    names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
-    return {"sourceType": version["source"]} | {
-        new: origin[old] for old, new in names.items() if old in origin
-    }
+    info = {"sourceType": version["source"]}
+    for key, name in _ORIGINS.items():
+        if key in origin:
+            info[name] = origin[key]
+    return info
+
+
+_ORIGINS = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
 
 
 def _set_to_wire(call: Call, model: Document) -> JsonObject:
@@ -653,14 +643,10 @@ FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
 def create_compression(call: Call, body: wire.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = get_version(call, body.source_model_id, "sourceModelId")
-    target = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
-    content = read_weights(call, source)
-    if content is None or version_state(call, source) != wire.READY:
-        raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
+    target = get_own(call, "model", body.model_set_id, "modelSetId")
+    content = _ready_weights(call, source, "sourceModelId", "compress")
     config = body.config
     call.validate_choice("config.strategy", config.strategy, wire.COMPRESSION_STRATEGIES)
-    if config.strategy == wire.COMPRESSION_STRATEGIES[0]:
-        call.validate_choice("config.weight", config.weight, wire.COMPRESSION_WEIGHTS)
     task_id = random_id("amva-")
     call.store.write_file(f"{task_id}.npz", content)
     plan = call.lifecycle.plan
@@ -673,7 +659,6 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
         origin={"compression": task_id},
         plan=plan((wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY),
     )
-    queued, running = zip(_COMPRESSING, ("queue", "compress"), strict=True)
     call.store.add(
         "compression",
         task_id,
@@ -682,7 +667,11 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
         source=source["id"],
         version=version["id"],
         config=config.to_wire(),
-        plan=plan(queued, running, final=wire.COMPRESSION_SUCCEEDED),
+        plan=plan(
+            (wire.COMPRESSION_CREATING, "queue"),
+            (wire.COMPRESSION_RUNNING, "compress"),
+            final=wire.COMPRESSION_SUCCEEDED,
+        ),
     )
     return task_id
 
@@ -690,48 +679,37 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
 @emulates(wire.LIST_COMPRESSIONS)
 def list_compressions(call: Call, body: wire.ListCompressions) -> JsonObject:
     """List the compressions, the newest first."""
-    rows = reversed(call.store.all("compression"))
+    filters = {}
     if body.source_model_id is not None:
-        source = get_version(call, body.source_model_id, "sourceModelId")
-        rows = (row for row in rows if row["source"] == source["id"])
-    return page_by_marker(
-        call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList"
-    )
+        filters["source"] = get_version(call, body.source_model_id, "sourceModelId")["id"]
+    rows = call.store.all("compression", **filters)[::-1]
+    return page_by_marker(call, rows, body, _compression_to_wire, "modelCompTaskList")
 
 
-@emulates(wire.DESCRIBE_COMPRESSION)
-def describe_compression(call: Call, body: wire.CompressionRef) -> JsonObject:
-    """Describe a compression."""
-    row = _compression_to_wire(call, _get_compression(call, body))
-    return row | {"sandbox": {"weights": "copied, not compressed"}}
-
-
-@emulates(wire.CANCEL_COMPRESSION)
-def cancel(call: Call, body: wire.CompressionRef) -> bool:
+def cancel(call: Call, compression: Document) -> bool:
     """Stop a compression and delete its version."""
-    compression = _get_compression(call, body)
     if _current_status(call, compression) not in _COMPRESSING:
         return False
     plan = call.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
     call.store.update(compression["id"], plan=plan, version=None)
-    if version := call.store.get("version", compression["version"]):
-        delete_versions(call, [version], "modelCompTaskId")
+    version = call.find("version", compression["version"], "modelCompTaskId")
+    delete_versions(call, [version], "modelCompTaskId")
     return True
 
 
-def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
-    return call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+handles(wire.CANCEL_COMPRESSION, "compression", "modelCompTaskId", cancel)
 
 
-@emulates(wire.DELETE_COMPRESSION)
-def delete_compression(call: Call, body: wire.CompressionRef) -> bool:
+def delete_compression(call: Call, compression: Document) -> bool:
     """Delete a compression that is over; the version that it made stays."""
-    compression = _get_compression(call, body)
     status = _current_status(call, compression)
     if status in {*_COMPRESSING, wire.COMPRESSION_STOPPING}:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.store.remove("compression", compression["id"])
     return True
+
+
+handles(wire.DELETE_COMPRESSION, "compression", "modelCompTaskId", delete_compression)
 
 
 def _current_status(call: Call, compression: Document) -> str:
@@ -744,6 +722,7 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
         **fields_of(compression, "id", "name", "description", "config", sourceModelId="source"),
         "status": status,
         "createTime": utc(compression["created"]),
+        "sandbox": {"weights": "copied, not compressed"},
     }
     if status == wire.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
@@ -752,3 +731,6 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
     if ended := call.lifecycle.final_since(compression["plan"]):
         row["finishTime"] = utc(ended)
     return row
+
+
+handles(wire.DESCRIBE_COMPRESSION, "compression", "modelCompTaskId", _compression_to_wire)

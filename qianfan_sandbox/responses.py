@@ -2,7 +2,6 @@
 continued by their id.
 """
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,11 +16,12 @@ from .http.call import (
     Refusal,
     Stream,
     emulates,
-    page_ends,
+    fields_of,
+    page_by_id,
     parse_record,
     v2_refusal,
 )
-from .state.store import Document, random_id
+from .state.store import random_id
 
 Item = JsonObject
 Event = JsonObject
@@ -94,10 +94,7 @@ class EventWriter:
 
     def _begin(self, type_: str) -> Iterator[Event]:
         """Begin an item, unless it is the open one."""
-        if self.output:
-            last = self.output[-1]
-        else:
-            last = {}
+        last = self.output[-1] if self.output else {}
         if last.get("type") == type_ and last["status"] == "in_progress":
             return
         yield from self._end_item()
@@ -195,15 +192,18 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 _TEXTS = {"message": "output_text", "reasoning": "reasoning_text"}
 """The part of an item that has its text."""
 
-_CHAT_OPTIONS = (
-    "temperature",
-    "top_p",
-    "tool_choice",
-    "parallel_tool_calls",
-    "thinking",
-    "enable_thinking",
-    "thinking_budget",
-)
+_CHAT_OPTIONS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "tool_choice": "tool_choice",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "thinking": "thinking",
+    "enable_thinking": "enable_thinking",
+    "thinking_budget": "thinking_budget",
+    "max_output_tokens": "max_completion_tokens",
+}
+"""An option of this API, and what chat calls it."""
+
 _ID_PREFIXES = {
     "message": "msg_",
     "reasoning": "rs_",
@@ -240,51 +240,50 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
     """
     pending = {item.get("call_id") for item in earlier if item["type"] == "function_call"}
     pending -= {item.get("call_id") for item in earlier if item["type"] == "function_call_output"}
-    before: Item = {}
+    before = None
     for index, item in enumerate(items):
         key = item.get("call_id")
-        follows_call = before.get("type") == "function_call" and before.get("call_id") == key
-        before = item
-        if item["type"] == "function_call_output" and not (follows_call or key in pending):
+        is_output = item["type"] == "function_call_output"
+        if is_output and key not in pending | {before}:
             message = f"input[{index}]: the function_call_output does not follow its function_call"
             raise call.refusal(message, v2_code="invalid_messages")
+        before = key if item["type"] == "function_call" else None
 
 
 def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObject:
     """Return the request of chat for a conversation; what chat does not know is dropped."""
     extra = body.model_extra or {}
-    messages = _to_messages(items)
+    request: JsonObject = {"model": body.model, "messages": _to_messages(items)}
     if body.instructions:
-        messages.insert(0, {"role": "system", "content": body.instructions})
+        request["messages"].insert(0, {"role": "system", "content": body.instructions})
+    for name, option in _CHAT_OPTIONS.items():
+        if extra.get(name) is not None:
+            request[option] = extra[name]
     reasoning = extra.get("reasoning")
-    if isinstance(reasoning, Mapping):
-        effort = reasoning.get("effort")
-    else:
-        effort = None
-    tools = [_to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"]
-    options = {name: extra.get(name) for name in _CHAT_OPTIONS} | {
-        "reasoning_effort": effort or None,
-        "max_completion_tokens": extra.get("max_output_tokens"),
-        "tools": tools or None,
-        "stream": body.stream or None,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    return {"model": body.model, "messages": messages, **given}
+    if isinstance(reasoning, Mapping) and reasoning.get("effort"):
+        request["reasoning_effort"] = reasoning["effort"]
+    tools = []
+    for tool in body.tools or ():
+        if tool.get("type") == "function":
+            function = {name: value for name, value in tool.items() if name != "type"}
+            tools.append({"type": "function", "function": function})
+    if tools:
+        request["tools"] = tools
+    if body.stream:
+        request["stream"] = True
+    return request
 
 
 def to_usage(usage: JsonMapping | None) -> JsonObject | None:
     """Return chat's usage under the names of this API."""
     if not usage:
         return None
-    prompt, completion = (
-        usage.get(f"{name}_tokens_details") or {} for name in ("prompt", "completion")
-    )
     return {
-        "input_tokens": usage.get("prompt_tokens", 0),
-        "input_tokens_details": {"cached_tokens": prompt.get("cached_tokens", 0)},
-        "output_tokens": usage.get("completion_tokens", 0),
-        "output_tokens_details": {"reasoning_tokens": completion.get("reasoning_tokens", 0)},
-        "total_tokens": usage.get("total_tokens", 0),
+        **fields_of(usage, "total_tokens"),
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": usage["prompt_tokens_details"],
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": usage["completion_tokens_details"],
     }
 
 
@@ -323,11 +322,6 @@ def _to_part(part: JsonMapping) -> Item:
     return {"type": "text", "text": str(part.get("text") or "")}
 
 
-def _to_chat_tool(tool: JsonMapping) -> Item:
-    function = {name: value for name, value in tool.items() if name != "type"}
-    return {"type": "function", "function": function}
-
-
 KIND = "response"
 
 DEFAULT_PAGE = 20
@@ -335,7 +329,7 @@ DEFAULT_PAGE = 20
 
 
 @emulates(wire.CREATE)
-async def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
+def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
     """Answer with chat's model; the answer is kept, unless `store` is false."""
     if call.world.modes.strict and not wire.has_responses(body.model):
         message = f"The model {body.model!r} is not available for the Responses API"
@@ -347,8 +341,6 @@ async def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
     answer = HANDLERS[CHAT_V2.name](
         chat_call, parse_record(chat_call, to_chat_request(body, [*earlier, *items]))
     )
-    if inspect.isawaitable(answer):
-        answer = await answer
     writer = EventWriter(_begin_response(call, body))
 
     def save() -> None:
@@ -370,13 +362,13 @@ async def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
 @emulates(wire.INFO)
 def describe(call: Call, body: wire.ResponseRef) -> JsonObject:
     """Return a stored response."""
-    return dict(_find(call, call.path["response_id"])["response"])
+    return dict(call.find_in_path(KIND)["response"])
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.ResponseRef) -> JsonObject:
     """Delete a stored response."""
-    id_ = str(_find(call, call.path["response_id"])["id"])
+    id_ = str(call.find_in_path(KIND)["id"])
     call.store.remove(KIND, id_)
     return {"id": id_, "object": "response", "deleted": True}
 
@@ -387,41 +379,25 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     if body.limit is not None:
         call.validate_range("limit", body.limit, 1, wire.MAX_ITEMS_LIMIT)
-    rows = _find(call, call.path["response_id"])["input"]
+    rows = call.find_in_path(KIND)["input"]
     if body.order != "asc":
         rows = rows[::-1]
-    ids = [item["id"] for item in rows]
-    for name, marker in (("after", body.after), ("before", body.before)):
-        if marker and marker not in ids:
-            raise call.invalid(name, f"{marker} is not in the list")
-    if body.after:
-        start = ids.index(body.after) + 1
-    else:
-        start = 0
     if body.before:
-        end = ids.index(body.before)
-    else:
-        end = len(rows)
-    page = rows[start:end][: body.limit or DEFAULT_PAGE]
-    has_more = start + len(page) < end
-    return {"object": "list", "data": page, **page_ends(page), "has_more": has_more}
+        ids = [item["id"] for item in rows]
+        rows = rows[: ids.index(body.before)] if body.before in ids else []
+    return page_by_id(call, rows, body.after, body.limit or DEFAULT_PAGE)
 
 
 def _conversation(call: Call, response_id: str | None) -> list[Item]:
     """Return the items before a request: the input and the output of each earlier response, the
     oldest first.
     """
-    turns = list(_earlier_turns(call, response_id))
-    return [
-        item for turn in reversed(turns) for item in (*turn["input"], *turn["response"]["output"])
-    ]
-
-
-def _earlier_turns(call: Call, response_id: str | None) -> Iterator[Document]:
+    items: list[Item] = []
     while response_id:
-        turn = _find(call, response_id)
-        yield turn
+        turn = call.find_v2(KIND, response_id)
+        items = [*turn["input"], *turn["response"]["output"], *items]
         response_id = turn["response"]["previous_response_id"]
+    return items
 
 
 def _begin_response(call: Call, body: wire.CreateResponse) -> JsonObject:
@@ -437,10 +413,3 @@ def _begin_response(call: Call, body: wire.CreateResponse) -> JsonObject:
         "output": [],
         "usage": None,
     }
-
-
-def _find(call: Call, response_id: str) -> Document:
-    row: Document | None = call.store.get(KIND, response_id)
-    if row is None:
-        raise v2_refusal("response_not_found", f"No such response: {response_id}", status=404)
-    return row

@@ -24,7 +24,7 @@ from qfnb.wire import data as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.data import FORMATS
 
-from .http.call import Call, emulates, page_by_offset
+from .http.call import Call, emulates, fields_of, page_by_offset
 from .state.store import Document, Store
 from .state.world import World
 
@@ -67,16 +67,12 @@ def last_pair(row: Any) -> tuple[str, str]:
     """Return the last prompt and its first response; a text is a response without a prompt."""
     if isinstance(row, str):
         return "", row
-    if isinstance(row, dict) and "image" in row:
-        return str(row.get("annotation") or ""), ""
     turn = _last_turn(row)
-    return turn["prompt"], _first_text(turn.get("response") or turn.get("chosen") or "")
+    return turn.get("prompt", ""), _first_text(turn.get("response") or turn.get("chosen") or "")
 
 
 def _last_turn(row: Any) -> Any:
-    if isinstance(row, list):
-        return row[-1]
-    return row
+    return row[-1] if isinstance(row, list) else row
 
 
 def judged_answers(row: Any) -> list[tuple[str, str, str]]:
@@ -96,30 +92,22 @@ def judged_answers(row: Any) -> list[tuple[str, str, str]]:
 
 
 def is_annotated(row: Any) -> bool:
-    """Return whether a row has responses, or an image its annotation."""
-    if isinstance(row, str):
-        return False
-    if isinstance(row, dict) and "image" in row:
-        return bool(row.get("annotation"))
-    return bool(ANSWER_KEYS & _last_turn(row).keys())
+    """Return whether a row has responses."""
+    return not isinstance(row, str) and bool(ANSWER_KEYS & _last_turn(row).keys())
 
 
 def strip_annotations(row: Any) -> Any:
-    """Return a row without its responses, an image without its annotation."""
+    """Return a row without its responses."""
     if isinstance(row, list):
         return [strip_annotations(turn) for turn in row]
     if not isinstance(row, dict):
         return row
-    if "image" in row:
-        return {"image": row["image"]}
     return {key: value for key, value in row.items() if key not in ANSWER_KEYS}
 
 
 def to_text(row: Any) -> str:
     """Return a row as a line of a file."""
-    if isinstance(row, str):
-        return row
-    return json.dumps(row, ensure_ascii=False)
+    return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
 
 
 def all_texts(value: Any) -> list[str]:
@@ -128,22 +116,19 @@ def all_texts(value: Any) -> list[str]:
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
-    if not isinstance(value, list):
-        return []
-    return [text for item in value for text in all_texts(item)]
+    texts: list[str] = []
+    if isinstance(value, list):
+        for item in value:
+            texts += all_texts(item)
+    return texts
 
 
 def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
     if data_format == TEXT:
         return _normalize_text(value)
     if data_format in IMAGE_FORMATS:
-        if not isinstance(value, dict) or not isinstance(value.get("image"), str):
-            raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
-        return value
-    if isinstance(value, list):
-        turns = value
-    else:
-        turns = [value]
+        raise InvalidRow(wire.BAD_FORMAT, "the sandbox imports no pictures")
+    turns = value if isinstance(value, list) else [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
     if data_format in {"PromptResponse", "PromptSortedresponses"}:
@@ -187,12 +172,10 @@ def _normalize_turn(turn: Any, annotated: bool) -> Turn:
 
 def _normalize_responses(value: Any) -> list[list[str]]:
     """Return responses in the platform's shape: the best first, each a list of texts."""
-    if isinstance(value, list):
-        answers = value
-    else:
-        answers = [value]
-    nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
-    for answer in nested:
+    nested = []
+    for item in value if isinstance(value, list) else [value]:
+        answer = item if isinstance(item, list) else [item]
+        nested.append(answer)
         if not answer or not all(isinstance(text, str) for text in answer):
             raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
         if not all(text.strip() for text in answer):
@@ -221,8 +204,6 @@ MAX_BYTES = 256 * 1024 * 1024
 
 MAX_PROBLEMS = 100
 """Limits of one import: bytes when unpacked, listed problems."""
-
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "bmp")
 
 _PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
@@ -266,10 +247,7 @@ class RowParser:
 
     def add_problem(self, name: str, line: int, error: ValueError, text: str = "") -> None:
         """Add a problem, up to the limit."""
-        if isinstance(error, InvalidRow):
-            code = error.code
-        else:
-            code = wire.BAD_FORMAT
+        code = error.code if isinstance(error, InvalidRow) else wire.BAD_FORMAT
         fields = {"file": name, "line": line, "code": code, "reason": str(error)}
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(fields | {"text": text[:200]})
@@ -289,29 +267,10 @@ class RowParser:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = [member for member in archive.infolist() if _is_content_file(member)]
-                if self.data_format in IMAGE_FORMATS:
-                    self._parse_images(archive, members)
-                else:
-                    for member in members:
-                        self.parse_file(member.filename, self._unpack(archive, member))
+                for member in members:
+                    self.parse_file(member.filename, self._unpack(archive, member))
         except ZIP_ERRORS as error:
             raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
-
-    def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-        """Add an image row for each image, annotated by the .json file with the same stem."""
-        by_name = {member.filename.lower(): member for member in members}
-        for name, member in by_name.items():
-            stem, _, suffix = name.rpartition(".")
-            if suffix not in IMAGE_SUFFIXES:
-                continue
-            annotation = None
-            if notes := by_name.get(f"{stem}.json"):
-                annotation = _parse_json(self._unpack(archive, notes).decode("utf-8", "replace"))
-            if isinstance(annotation, InvalidRow):
-                self.add_problem(f"{stem}.json", 0, annotation)
-            else:
-                row = {"image": member.filename, "annotation": annotation}
-                self.named_rows.append((member.filename, row))
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -394,11 +353,8 @@ class Entity:
     row: Any  # the row in the form of its format (see `row_formats`)
     name: str = ""  # the file that it came from
     annotated: float | None = None  # when it was annotated, in Unix seconds, None if it is not
-    labels: list[JsonObject] = field(default_factory=list)  # v1's labels of an image
+    labels: list[JsonObject] = field(default_factory=list)  # of pictures, which are older states'
     id: str = field(default_factory=lambda: secrets.token_hex(12))
-
-
-LocatedEntity = tuple[Document, Entity]  # a row and its part
 
 
 def visible_parts(store: Store, dataset: Document) -> list[Document]:
@@ -416,31 +372,15 @@ def count(store: Store, dataset: Document, field: str = "count") -> int:
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
-def iter_entities(store: Store, dataset: Document) -> Iterator[LocatedEntity]:
-    """Yield all rows in order, each with its part."""
-    for part, line in _located_lines(store, dataset):
-        yield part, Entity(**json.loads(line))
-
-
-def _located_lines(store: Store, dataset: Document) -> Iterator[tuple[Document, bytes]]:
+def iter_entities(store: Store, dataset: Document) -> Iterator[Entity]:
+    """Yield all rows in order."""
     for part in visible_parts(store, dataset):
-        for line in _read_lines(store, part):
-            yield part, line
-
-
-def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
-    """Return a dataset's rows as prompt and response; a text has no prompt, a prompt alone no
-    response.
-    """
-    return [last_pair(entity.row) for _, entity in iter_entities(store, dataset)]
+        yield from _read_part(store, part)
 
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
     """Return the row with an id, None if it does not exist."""
-    for _, line in _located_lines(store, dataset):
-        if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
-            return entity
-    return None
+    return next((entity for entity in iter_entities(store, dataset) if entity.id == id_), None)
 
 
 def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
@@ -455,58 +395,64 @@ def attach_part(store: Store, dataset_id: str, part: Document, visible_from: flo
 def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
     """Write rows into a new part, which belongs to no dataset yet."""
     name = f"rows-{secrets.token_hex(12)}"
-    content = b"\n".join(
-        json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities
-    )
+    lines = []
+    annotated = 0
+    characters = 0
+    for entity in new_entities:
+        lines.append(json.dumps(vars(entity), ensure_ascii=False))
+        annotated += entity.annotated is not None
+        characters += len("".join(all_texts(entity.row)))
+    content = "\n".join(lines).encode()
     store.write_file(name, content)
-    return {
-        "file": name,
-        "count": len(new_entities),
-        "size": len(content),
-        "annotated": sum(entity.annotated is not None for entity in new_entities),
-        "characters": sum(len(text) for entity in new_entities for text in all_texts(entity.row)),
-    }
+    counts = {"annotated": annotated, "characters": characters}
+    return {"file": name, "count": len(new_entities), "size": len(content)} | counts
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
     """Replace the rows with these ids, or delete those with None; return the ids that existed."""
     new_parts = []
+    outdated = []
     replaced_ids = set()
     for part in dataset["parts"]:
-        old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]
-        touched = {entity.id for entity in old_entities} & set(changes)
-        new_entities = [changes.get(entity.id, entity) for entity in old_entities]
-        remaining = [entity for entity in new_entities if entity is not None]
-        new_parts.append(write_part(store, remaining) | {"from": part["from"]} if touched else part)
+        entities: list[Entity] = []
+        touched = set()
+        for entity in _read_part(store, part):
+            changed = changes.get(entity.id, entity)
+            if changed is not entity:
+                touched.add(entity.id)
+            if changed is not None:
+                entities.append(changed)
+        if touched:
+            outdated.append(part)
+            part = write_part(store, entities) | {"from": part["from"]}  # noqa: PLW2901
+        new_parts.append(part)
         replaced_ids |= touched
     if replaced_ids:
         store.update(dataset["id"], parts=new_parts, modified=store.now())
-        _delete_part_files(store, [part for part in dataset["parts"] if part not in new_parts])
+        delete_parts(store, outdated)
     return replaced_ids
 
 
-def delete_parts(store: Store, dataset: Document) -> None:
-    """Delete a dataset's parts."""
-    _delete_part_files(store, dataset["parts"])
+def delete_parts(store: Store, parts: Iterable[Document]) -> None:
+    """Delete the files of parts."""
+    for part in parts:
+        store.remove_file(part["file"])
 
 
 def to_entities(named_rows: Iterable[tuple[str, Any]], annotated_at: float) -> list[Entity]:
     """Return entities of (file name, row) pairs; rows with responses are annotated from a time
     on.
     """
-    return [
-        Entity(row, name, annotated=annotated_at if is_annotated(row) else None)
-        for name, row in named_rows
-    ]
+    entities = []
+    for name, row in named_rows:
+        annotated = annotated_at if is_annotated(row) else None
+        entities.append(Entity(row, name, annotated))
+    return entities
 
 
-def _read_lines(store: Store, part: Document) -> list[bytes]:
-    return [line for line in (store.read_file(part["file"]) or b"").split(b"\n") if line]
-
-
-def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
-    for part in unused:
-        store.remove_file(part["file"])
+def _read_part(store: Store, part: Document) -> Iterator[Entity]:
+    for line in (store.read_file(part["file"]) or b"").splitlines():
+        yield Entity(**json.loads(line))
 
 
 @emulates(wire.LIST_ENTITIES)
@@ -517,36 +463,32 @@ def list_entities(call: Call, body: wire.ListEntities) -> JsonObject:
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     tabs = (wire.ALL_ENTITIES, wire.ANNOTATED_ENTITIES, wire.UNANNOTATED_ENTITIES)
     call.validate_choice("tabType", body.tab_type, tabs)
-    lines = [line for _, line in _located_lines(call.store, dataset)]
-    if body.tab_type:
-        is_annotated = body.tab_type == wire.ANNOTATED_ENTITIES
-        lines = [line for line in lines if bool(json.loads(line)["annotated"]) == is_annotated]
-    page = page_by_offset(call, lines, body.offset, body.page_size, max_size=wire.MAX_ENTITIES)
+    entities = []
+    for entity in iter_entities(call.store, dataset):
+        tab = wire.ANNOTATED_ENTITIES if entity.annotated else wire.UNANNOTATED_ENTITIES
+        if body.tab_type in (wire.ALL_ENTITIES, tab):
+            entities.append(entity)
+    page = page_by_offset(call, entities, body.offset, body.page_size, max_size=wire.MAX_ENTITIES)
     return {
         "totalAll": count(call.store, dataset),
-        "total": len(lines),
-        "items": [_entity_to_wire(call.world, dataset, line) for line in page],
+        "total": len(entities),
+        "items": [_entity_to_wire(call.world, dataset, entity) for entity in page],
     }
 
 
 @emulates(wire.ANNOTATE)
 def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
-    """Replace the turns of a row, or set the labels of an image."""
+    """Replace the turns of a row."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     store = call.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
         raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
-    if body.content:
-        try:
-            row = normalize(body.content, dataset["form"])
-        except InvalidRow as error:
-            raise call.invalid("content", str(error)) from None
-        changed = replace(entity, row=row, annotated=store.now())
-    elif body.labels:
-        changed = replace(entity, labels=body.labels, annotated=store.now())
-    else:
-        raise call.invalid("content", "content or labels are missing")
+    try:
+        row = normalize(body.content or [], dataset["form"])
+    except InvalidRow as error:
+        raise call.invalid("content", str(error)) from None
+    changed = replace(entity, row=row, annotated=store.now())
     replace_rows(store, dataset, {entity.id: changed})
     return True
 
@@ -572,12 +514,9 @@ def routes(world: World) -> list[Route]:
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _entity_to_wire(world: World, dataset: Document, line: bytes) -> JsonObject:
-    entity = Entity(**json.loads(line))
+def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> JsonObject:
     return {
-        "id": entity.id,
-        "name": entity.name,
-        "labels": entity.labels,
+        **fields_of(vars(entity), "id", "name", "labels"),
         "url": f"{world.address.url}/_entities/{dataset['id']}/{entity.id}",
         "memorySize": len(to_text(entity.row).encode()),
         "isEncrypted": False,

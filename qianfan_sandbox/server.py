@@ -107,10 +107,12 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
 
 
 async def _watch(server: Server, world: World, address: Address, idle_seconds: float) -> None:
+    from .engines.builtin.engine import base_model  # noqa: PLC0415 - with uvicorn, after it
+
     while not server.started:
         await asyncio.sleep(0.005)
     write_private(world.folder / "server.json", json.dumps(asdict(address)))
-    await asyncio.to_thread(world.warm_up)
+    await asyncio.to_thread(base_model)
     while world.idle_seconds() < idle_seconds:
         await asyncio.sleep(min(1.0, idle_seconds / 4))
     server.should_exit = True

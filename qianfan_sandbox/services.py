@@ -7,11 +7,11 @@ import hashlib
 import re
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from qfnb.wire import catalog, model, service as wire
-from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject, Record
 from qfnb.wire.chat import V1_PREFIX
 
 from .http.call import (
@@ -63,19 +63,16 @@ def all_services(world: World) -> list[Document]:
     return [DEFAULT_FIELDS | row for row in reversed(world.store.all("service"))]
 
 
-def _preset_id(kind: str, name: str) -> str:
-    return f"svcp-{hashlib.sha256(f'{kind}/{name}'.encode()).hexdigest()[:12]}"
-
-
 def preset_services(call: Call) -> list[JsonObject]:
     """Return the preset models that v1 serves, in v2's form."""
     prefix = f"{call.world.address.url}{V1_PREFIX}"
     services = []
     for row in catalog.load_models():
         if row.kind in PRESET_PATHS and row.v1:
+            digest = hashlib.sha256(f"{row.kind}/{row.name}".encode()).hexdigest()
             service_type = PRESET_PATHS[row.kind]
             service = {
-                "serviceId": _preset_id(row.kind, row.name),
+                "serviceId": f"svcp-{digest[:12]}",
                 "name": row.name,
                 "url": f"{prefix}/{service_type}/{row.v1}",
                 "serviceType": service_type,
@@ -151,13 +148,9 @@ def validate_billing(call: Call, billing: wire.Billing) -> None:
     payments = (wire.PREPAID, wire.POSTPAID)
     call.validate_choice("billing.paymentTiming", billing.payment_timing, payments)
     reservation = billing.reservation
-    if reservation is None:
-        if billing.payment_timing == wire.PREPAID:
-            raise call.invalid("billing.reservation", "Prepaid needs one")
-        return
-    unit = reservation.reservation_time_unit
-    call.validate_choice("billing.reservation.reservationTimeUnit", unit, ("Hour", "Month"))
-    if reservation.reservation_length < 1:
+    if reservation is None and billing.payment_timing == wire.PREPAID:
+        raise call.invalid("billing.reservation", "Prepaid needs one")
+    if reservation and reservation.reservation_length < 1:
         raise call.invalid("billing.reservation.reservationLength", "from 1")
 
 
@@ -264,9 +257,12 @@ def find_services(call: Call, body: wire.FindServices) -> JsonObject:
         "chargeType": body.charge_type,
         "payType": body.pay_type,
     }
-    rows = [_service_to_wire(call, service) for service in all_services(call.world)]
-    rows = [row for row in rows if (body.name or "") in row["name"] and _matches(row, filters)]
-    return page_by_marker(call, rows, "serviceId", body, "serviceList")
+    services = []
+    for service in all_services(call.world):
+        row = _service_to_wire(call, service)
+        if (body.name or "") in row["name"] and _matches(row, filters):
+            services.append(service)
+    return page_by_marker(call, services, body, _service_to_wire, "serviceList")
 
 
 @emulates(wire.METRIC)
@@ -283,9 +279,7 @@ def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
 
 
 def _as_list(value: list[str] | str | None) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return value or []
+    return [value] if isinstance(value, str) else value or []
 
 
 @emulates(wire.MODIFY)
@@ -394,9 +388,10 @@ def get(call: Call, body: wire.ServiceRef) -> JsonObject:
 def list_services(call: Call, body: wire.ListServices) -> JsonObject:
     """List the preset models and the deployed services."""
     types = body.api_typefilter or wire.TYPES
-    presets = [
-        _row_to_wire(row, []) for row in preset_services(call) if row["serviceType"] in types
-    ]
+    presets = []
+    for row in preset_services(call):
+        if row["serviceType"] in types:
+            presets.append(_row_to_wire(row, []))
     deployed = []
     for service in all_services(call.world):
         if service["serviceType"] in types:
@@ -416,9 +411,7 @@ def apps(call: Call, body: EmptyBody) -> JsonObject:
 
 def _service_status(call: Call, service: Document) -> str:
     state = service_state(call.world, service)
-    if state == wire.SERVING:
-        return wire.DONE
-    return state
+    return wire.DONE if state == wire.SERVING else state
 
 
 def _row_to_wire(row: JsonObject, versions: list[JsonObject]) -> JsonObject:
@@ -453,13 +446,17 @@ Handler = Callable[[Call, Any], Any]
 _lock = threading.Lock()
 
 
+def requested_model(call: Call, body: Record) -> str:
+    """Return the model that a request of inference names: in its path on v1, in its body on v2."""
+    return call.path.get("model") or str(getattr(body, "model", ""))
+
+
 def metered(handler: Handler) -> Handler:
     """Decorate a handler of chat or completion, to count its answers for a service."""
 
     @functools.wraps(handler)
     def counted_handler(call: Call, body: Any) -> Any:
-        name = call.path.get("model") or str(getattr(body, "model", ""))
-        service = find_service(call, name)
+        service = find_service(call, requested_model(call, body))
         if service is None or "endpoint" not in service:
             return handler(call, body)
         return _call_and_count(call, service["id"], handler, body)
@@ -474,13 +471,14 @@ def usage_by_app(
     `end`; of all applications without ids.
     """
     totals: dict[str, Counter[str]] = {}
-    for row in world.store.all(KIND):
-        is_asked = row["service"] == service_id and row["app"] in (app_ids or [row["app"]])
+    for row in world.store.all(KIND, service=service_id):
+        is_asked = not app_ids or row["app"] in app_ids
         if is_asked and start - MINUTE_SECONDS < row["minute"] <= end:
             totals.setdefault(row["app"], Counter()).update(fields_of(row, *COUNT_FIELDS))
-    return [
-        {"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())
-    ]
+    rows = []
+    for app, total in sorted(totals.items()):
+        rows.append({"appId": app, "metric": _metric_to_wire(total)})
+    return rows
 
 
 def parse_time(call: Call, name: str, text: str) -> float:
@@ -491,11 +489,9 @@ def parse_time(call: Call, name: str, text: str) -> float:
         raise call.invalid(name, f"{text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
-async def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:
+def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:
     try:
         result = handler(call, body)
-        if isinstance(result, Awaitable):
-            result = await result
     except Refusal:
         _record_call(call, service_id, None)
         raise
@@ -542,14 +538,9 @@ def _record_call(call: Call, service_id: str, answer: JsonMapping | None) -> Non
 
 
 def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:
+    names = {"inputTokensTotal": "input", "outputTokensTotal": "output"}
     return {
-        **fields_of(
-            total,
-            inputTokensTotal="input",
-            outputTokensTotal="output",
-            succeedCallTotal="good",
-            failureCallTotal="bad",
-        ),
+        **fields_of(total, succeedCallTotal="good", failureCallTotal="bad", **names),
         "tokensTotal": total["input"] + total["output"],
         "callTotal": total["good"] + total["bad"],
     }

@@ -5,11 +5,11 @@ Files have names of the sandbox's own making, so that no key can lead out of its
 
 import base64
 import hashlib
-import re
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
+from operator import itemgetter
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -55,23 +55,20 @@ def delete_object(store: Store, bucket: str, key: str) -> None:
 
 def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
     """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key."""
-    start = f"{bucket}/{prefix}"
-    rows = [row for row in store.all("object") if row["id"].startswith(start)]
-    return sorted(
-        (row | {"key": row["id"][len(bucket) + 1 :]} for row in rows),
-        key=lambda row: str(row["key"]),
-    )
+    rows = []
+    for row in store.all("object"):
+        row["key"] = row["id"].removeprefix(f"{bucket}/")
+        if row["id"].startswith(f"{bucket}/{prefix}"):
+            rows.append(row)
+    return sorted(rows, key=itemgetter("key"))
 
 
 def key_problem(key: str) -> str:
     """Return what is wrong with an object's key, "" if it is valid."""
     if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
         return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
-    if (
-        key[0] in "/\\"
-        or not key.isprintable()
-        or {".", ".."} & set(key.replace("\\", "/").split("/"))
-    ):
+    is_path = {".", ".."} & set(key.replace("\\", "/").split("/"))
+    if key[0] in "/\\" or not key.isprintable() or is_path:
         return (
             "a key must not start with a slash, nor hold control characters or the parts . and .."
         )
@@ -80,12 +77,14 @@ def key_problem(key: str) -> str:
 
 def digest_problem(content: bytes, headers: Mapping[str, str]) -> str:
     """Return which digest in the headers differs from the content's, "" if none."""
-    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
-    digests = {"content-md5": md5, "x-bce-content-crc32": str(zlib.crc32(content))}
-    digests["x-bce-content-sha256"] = hashlib.sha256(content).hexdigest()
-    wrong = [name for name, value in digests.items() if headers.get(name, value) != value]
-    if wrong:
-        return f"{wrong[0]} is not the digest of the received content"
+    digests = {
+        "content-md5": base64.b64encode(bytes.fromhex(md5_of(content))).decode(),
+        "x-bce-content-crc32": str(zlib.crc32(content)),
+        "x-bce-content-sha256": hashlib.sha256(content).hexdigest(),
+    }
+    for name, digest in digests.items():
+        if headers.get(name, digest) != digest:
+            return f"{name} is not the digest of the received content"
     return ""
 
 
@@ -186,51 +185,19 @@ async def _delete_object(world: World, request: Request) -> Response:
 async def _get_object(world: World, request: Request) -> Response:
     bucket = _bucket_of(world, request)
     key = request.path_params["key"]
-    if "uploadId" in request.query_params:
-        return _list_parts(world, request)
     row = world.store.get("object", f"{bucket}/{key}")
     content = read_object(world.store, wire.build_uri(bucket, key))
     if row is None or content is None:
         raise storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
-    headers = {
-        "etag": f'"{row["etag"]}"',
-        "last-modified": formatdate(row["modified"], usegmt=True),
-        "accept-ranges": "bytes",
-    }
-    range_header = request.headers.get("range", "")
-    if not range_header:
-        return Response(content, headers=headers, media_type="application/octet-stream")
-    if (byte_range := _parse_range(range_header, len(content))) is None:
-        raise storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
-    headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
-    return Response(
-        content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream"
-    )
-
-
-def _parse_range(range_header: str, size: int) -> range | None:
-    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects
-    none.
-    """
-    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
-    if match is None or not any(match.groups()) or len(range_header) > 60:
-        return None
-    first, last = match.groups()
-    if first:
-        byte_range = range(int(first), min(int(last or size), size - 1) + 1)
-    else:
-        byte_range = range(size)[-int(last) :]
-    if byte_range and int(last or 1):
-        return byte_range
-    return None
+    modified = formatdate(row["modified"], usegmt=True)
+    headers = {"etag": f'"{row["etag"]}"', "last-modified": modified}
+    return Response(content, headers=headers, media_type="application/octet-stream")
 
 
 async def _list_bucket(world: World, request: Request) -> Response:
-    """List a bucket's objects or uploads, or return its location."""
+    """List a bucket's objects, or its uploads."""
     query = request.query_params
     bucket = _bucket_of(world, request)
-    if "location" in query:
-        return JSONResponse({"locationConstraint": "bj"})
     if "uploads" in query:
         return _list_uploads(world, bucket)
     max_keys = query.get("maxKeys", "1000")
@@ -239,35 +206,18 @@ async def _list_bucket(world: World, request: Request) -> Response:
     if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
         raise storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
     limit = min(int(max_keys[:9]), wire.MAX_KEYS)
-    delimiter = query.get("delimiter", "")
-    rows: dict[str, Document | None] = {}
-    for row in list_objects(world.store, bucket, prefix):
-        if delimiter:
-            end = row["key"].find(delimiter, len(prefix))
-        else:
-            end = -1
-        # folded at the delimiter
-        if end < 0:
-            name = row["key"]
-        else:
-            name = row["key"][: end + len(delimiter)]
-        if name > marker:
-            rows.setdefault(name, row if name == row["key"] else None)
-    page = [*rows.items()][:limit]
-    is_truncated = len(rows) > limit
-    return JSONResponse(
-        {
-            "name": bucket,
-            "prefix": prefix,
-            "marker": marker,
-            "delimiter": delimiter,
-            "maxKeys": limit,
-            "isTruncated": is_truncated,
-            **({"nextMarker": page[-1][0]} if is_truncated else {}),
-            "contents": [_object_to_wire(row) for _, row in page if row is not None],
-            "commonPrefixes": [{"prefix": name} for name, row in page if row is None],
-        }
-    )
+    rows = [row for row in list_objects(world.store, bucket, prefix) if row["key"] > marker]
+    answer: JsonObject = {
+        "name": bucket,
+        "prefix": prefix,
+        "marker": marker,
+        "maxKeys": limit,
+        "isTruncated": len(rows) > limit,
+        "contents": [_object_to_wire(row) for row in rows[:limit]],
+    }
+    if answer["isTruncated"]:
+        answer["nextMarker"] = rows[limit - 1]["key"]
+    return JSONResponse(answer)
 
 
 def _object_to_wire(row: Document) -> JsonObject:
@@ -308,19 +258,14 @@ async def _complete_upload(world: World, request: Request) -> Response:
     content = b"".join(
         world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
     )
-    etag = (
-        "-"
-        + hashlib.md5(
-            "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
-        ).hexdigest()
-    )
+    etags = "".join(part.e_tag.strip('"') for part in parts)
+    etag = f"-{md5_of(etags.encode())}"
     write_object(world.store, upload["bucket"], upload["key"], content, etag)
     _delete_upload(world, upload)
-    location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
-    return JSONResponse(
-        {"location": location, "bucket": upload["bucket"], "key": upload["key"], "eTag": etag},
-        headers={"etag": f'"{etag}"'},
-    )
+    answer = fields_of(upload, "bucket", "key")
+    answer["location"] = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
+    answer["eTag"] = etag
+    return JSONResponse(answer, headers={"etag": f'"{etag}"'})
 
 
 def _abort_upload(world: World, request: Request) -> Response:
@@ -329,28 +274,11 @@ def _abort_upload(world: World, request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _list_parts(world: World, request: Request) -> Response:
-    upload = _get_upload(world, request)
-    parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
-    return JSONResponse(
-        {
-            **fields_of(upload, "bucket", "key", uploadId="id"),
-            "isTruncated": False,
-            "maxParts": wire.MAX_PARTS,
-            "parts": [
-                {"partNumber": number, "eTag": part["etag"], "size": part["size"]}
-                for number, part in parts
-            ],
-        }
-    )
-
-
 def _list_uploads(world: World, bucket: str) -> Response:
     """List the uploads that are neither completed nor aborted."""
-    rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
-    uploads = [
-        {"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows
-    ]
+    uploads = []
+    for row in world.store.all("upload", bucket=bucket):
+        uploads.append(fields_of(row, "key", uploadId="id") | {"initiated": utc(row["created"])})
     return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
 
 
@@ -361,10 +289,10 @@ def _validate_parts(parts: list[wire.UploadedPart], stored: JsonObject) -> None:
     numbers = [part.part_number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
         raise storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
-    if any(
-        stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts
-    ):
-        raise storage_refusal(400, "InvalidPart", "a part was not found, or has a different tag")
+    for part in parts:
+        if stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"'):
+            reason = "a part was not found, or has a different tag"
+            raise storage_refusal(400, "InvalidPart", reason)
     if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
         reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
         raise storage_refusal(400, "EntityTooSmall", reason)
@@ -380,8 +308,8 @@ def _get_upload(world: World, request: Request) -> Document:
 
 def _stored_parts(world: World, upload: Document) -> JsonObject:
     """Return the stored parts by number, read anew: parts are uploaded concurrently."""
-    current = world.store.get("upload", upload["id"])
-    return current["parts"] if current else {}
+    current = world.store.get("upload", upload["id"]) or {"parts": {}}
+    return dict(current["parts"])
 
 
 def _delete_upload(world: World, upload: Document) -> None:

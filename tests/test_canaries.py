@@ -34,7 +34,6 @@ from qfnb.trainer import alerts
 from qfnb.transport.response import Response
 from qfnb.views import chat
 from qfnb.wire import service
-from qfnb.wire.sandbox import EngineConfig
 
 TOKEN = http_answer(
     json.dumps(
@@ -361,7 +360,6 @@ def objects():
         "authentication": client._authentication,
         "application": service.App(id=1, ak=MARK, sk=MARK),
         "sandbox": process.Address("u", 1, 1, "b", **dict.fromkeys(key_names, MARK)),
-        "engine": EngineConfig(upstream_key=MARK),
         "alert": partial(alerts._post, config.Secret(f"https://127.0.0.1{SECRETS['webhook']}")),
     }
 
@@ -371,7 +369,7 @@ def objects():
     "name",
     [
         *("config", "settings", "credentials", "model", "platform", "client", "authentication"),
-        *("application", "sandbox", "engine", "alert"),
+        *("application", "sandbox", "alert"),
     ],
 )
 def test_no_object_shows_or_pickles_its_secrets(name):

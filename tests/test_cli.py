@@ -100,8 +100,4 @@ def test_a_sandbox_is_strict_until_it_is_told_otherwise(run):
     assert run("start", "--strict")[0] == 0
     assert "strict=True" in run("modes")[1]
     assert run("start", "--no-strict")[0] == 0
-    assert run("modes", "model_list=2026")[1] == [
-        "strict=False",
-        "model_list=2026",
-        "rate_headers=joint",
-    ]
+    assert run("modes")[1] == ["strict=False"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from argparse import Namespace
@@ -15,25 +14,12 @@ from .._command_line import Command, Group, Option, Word
 from ..base.language import tr, tr_noop
 from ..base.text import labelled
 from ..errors import InvalidArgumentError, SandboxError
-from ..wire import sandbox as engine_configs
 from ..wire.sandbox import Address
 from . import process
 
 ENV_NOTE: Final = (
     '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 )
-
-ENGINE_OPTIONS: Final = (
-    Option("--engine", tr_noop("builtin or upstream; stays until another is chosen."), "ENGINE"),
-    Option("--upstream-url", "http://localhost:11434/v1", "URL"),
-    Option("--upstream-model", tr_noop("The model there that answers for all models."), "MODEL"),
-    Option("--upstream-map", tr_noop("Exceptions from that."), "NAME=MODEL,…"),
-    Option("--upstream-embedding-model", tr_noop("The embedding model there."), "MODEL"),
-    Option(
-        "--upstream-timeout", tr_noop("Seconds without data before a call fails (120)."), "SECONDS"
-    ),
-)
-"""Options of `EngineConfig`."""
 
 START_OPTIONS: Final = (
     Option("--idle-minutes", tr_noop("Stop after this time without use."), "N", float),
@@ -42,8 +28,6 @@ START_OPTIONS: Final = (
         tr_noop("As the platform of today: no retired models, no v1; stays so until --no-strict."),
     ),
     Option("--no-strict", ""),
-    *ENGINE_OPTIONS,
-    Option("--ask-key", tr_noop("Type the upstream's key, hidden.")),
 )
 
 
@@ -67,10 +51,7 @@ def environment(address: Address) -> dict[str, str]:
 
 def start(options: Namespace) -> None:
     """Start the sandbox, or print where it runs."""
-    engine = _given(options, [row.name for row in ENGINE_OPTIONS])
-    if options.ask_key:
-        engine["upstream_key"] = getpass.getpass(tr("key of the upstream: "))
-    address = process.ensure(engine=engine, idle_minutes=options.idle_minutes or 30)
+    address = process.ensure(idle_minutes=options.idle_minutes or 30)
     if options.strict or options.no_strict:
         process.ask_control("POST", "modes", {"strict": options.strict})
     _print_address(address)
@@ -91,7 +72,6 @@ def serve(options: Namespace) -> int:
         return 1
     folder = process.default_home()
     process.prepare_folder(folder)
-    engine_configs.save_config(folder, engine_configs.resolve_config(folder, None))
     print(
         tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"),
         flush=True,
@@ -340,9 +320,7 @@ COMMANDS: Final = Group(
         ),
         "modes": Command(
             modes,
-            words=[
-                Word("changes", "MODE=VALUE", "strict=1, model_list=2025, rate_headers=split", "*")
-            ],
+            words=[Word("changes", "MODE=VALUE", "strict=1", "*")],
             help=tr_noop("Show or change how closely it follows the platform."),
         ),
         "durations": Command(

@@ -22,7 +22,6 @@ from typing import Any
 from .. import config
 from ..base.language import tr, tr_noop
 from ..errors import SandboxError
-from ..wire import sandbox as engine_configs
 from ..wire.sandbox import EXIT_LOCKED, VERSION, Address as Address
 
 SERVER_MODULE = "qianfan_sandbox.server"
@@ -32,10 +31,6 @@ STOP_TIMEOUT_S = 10.0
 MODES = {
     "strict=False": tr_noop("lenient: older models answer too"),
     "strict=True": tr_noop("strict: what the platform has ended is refused"),
-    "model_list=2026": tr_noop("list of models as of 2026"),
-    "model_list=2025": tr_noop("list of models as of 2025"),
-    "rate_headers=joint": tr_noop("headers with one limit of tokens"),
-    "rate_headers=split": tr_noop("headers with limits of input and output tokens"),
 }
 BUILT_IN_ENGINE = tr_noop("qfnb local model")
 """As in the label `engines.protocol.BUILT_IN`."""
@@ -46,38 +41,20 @@ def default_home() -> Path:
     return config.state_dir() / "sandbox"
 
 
-def ensure(
-    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30
-) -> Address:
+def ensure(home: Path | None = None, *, idle_minutes: float = 30) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 
     Args:
         home: the folder of its state; default: this user's.
-        engine: options of `EngineConfig` that replace those of the environment and of the folder.
         idle_minutes: minutes without a request, a training or a stream after which it ends.
 
     Raises:
-        InvalidArgumentError: an option of the engine is wrong; nothing was started.
-        SandboxError: it runs with another engine, or it did not start; the message has the reason
-            from its log.
+        SandboxError: it did not start; the message has the reason from its log.
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
-        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(
-            folder
-        ):
-            raise SandboxError(
-                tr(
-                    "the sandbox runs with engine {engine} already\nstop it before you change its "
-                    "engine: qfnb "
-                    "sandbox stop",
-                    engine=engine_configs.load_config(folder).engine,
-                )
-            )
         return running
-    engine_config = engine_configs.resolve_config(folder, engine)
     prepare_folder(folder)
-    engine_configs.save_config(folder, engine_config)
     # a kernel's is none: its panels show that they wait
     if sys.stderr is not None and sys.stderr.isatty():
         print(tr("starting the local sandbox…"), file=sys.stderr)  # noqa: T201 - the terminal would be silent for seconds
@@ -226,11 +203,6 @@ def describe() -> dict[str, str]:
         return {}
     now = control_call(address, "GET", "/_sandbox/health") or {}
     engine = now.get("engine") or {}
-    answers = _say_engine(str(engine.get("label")))
-    trains = _say_engine(str(engine.get("training")))
-    engines = {tr("Answers"): answers, tr("Trains with"): trains}
-    if answers == trains:
-        engines = {tr("Engine"): answers}
     modes = [f"{name}={value}" for name, value in (now.get("modes") or {}).items()]
     count = now.get("trainings")
     streams = now.get("streams")
@@ -239,7 +211,7 @@ def describe() -> dict[str, str]:
         tr("At work"): tr(
             "trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams
         ),
-        **engines,
+        tr("Engine"): _say_engine(str(engine.get("label"))),
         tr("Modes"): " · ".join(tr(MODES.get(mode, mode)) for mode in modes),
         tr("State folder"): str(default_home()),
     }
@@ -293,8 +265,6 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     secret_names = {
         f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")
     }
-    # the server reads it from its folder
-    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in secret_names}
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell

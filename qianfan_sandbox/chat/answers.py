@@ -2,12 +2,13 @@
 or in pieces.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
@@ -16,13 +17,18 @@ from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
-from ..engines.builtin.engine import BuiltinModel
-from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
+from ..engines.builtin import engine
+from ..engines.protocol import Conversation, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
 
-BLOCK_CHARS, MIN_CACHED_TOKENS, CACHE_SECONDS = 128, 64, 600.0
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
+
+BLOCK_CHARS = 128
+MIN_CACHED_TOKENS = 64
+CACHE_SECONDS = 600.0
 """A cached prefix is whole blocks of characters and has at least these tokens."""
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
@@ -34,12 +40,11 @@ _ALTERNATIVES = {"high": 2, "max": 8}
 def finish_reply(
     call: Call,
     reply: EngineReply,
-    model: ChatModel,
+    model: LanguageModel,
     conversation: Conversation,
     options: GenerationOptions,
 ) -> EngineReply:
-    """Return a reply with thinking, form and limits as the options say, as far as its engine has
-    not seen to them.
+    """Return a reply with thinking, form and limits as the options say.
 
     Args:
         call: the call.
@@ -51,12 +56,9 @@ def finish_reply(
     Raises:
         Refusal: the schema cannot be filled.
     """
-    if "tools" in model.abilities:
-        return reply
+    reasoning = ""
     if options.thinks:
         reasoning = _explain(reply, model, conversation, options)
-    else:
-        reasoning = ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
     return _limit(reply, reasoning, options)
@@ -79,7 +81,7 @@ def build_answer(
         options: of the request.
     """
     if body.stream:
-        return stream_pieces(call, body, conversation, _cut_into_pieces(reply), options)
+        return Stream(_stream_events(call, body, conversation, reply, options), done="[DONE]")
     message = {"role": "assistant", "content": reply.text, **reply.extra}
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
@@ -93,62 +95,41 @@ def v1_answer(
     call: Call, reply: EngineReply, prompt: str, stream: bool, kind: str = "chat.completion"
 ) -> JsonObject | Stream:
     """Return a reply to one prompt in v1's shape, whole or in pieces."""
-    request = ChatRequestV2.model_validate(
-        {"model": "", "messages": [{"role": "user", "content": prompt}], "stream": stream}
-    )
-    answer = build_answer(
-        call, request, Conversation.from_prompt(prompt), reply, GenerationOptions()
-    )
+    messages = [{"role": "user", "content": prompt}]
+    body = {"model": "", "messages": messages, "stream": stream}
+    request = ChatRequestV2.model_validate(body)
+    answer = build_answer(call, request, Conversation(messages), reply, GenerationOptions())
     return conversion.to_v1_answer(call, answer, kind=kind)
 
 
-def stream_pieces(
+async def _stream_events(
     call: Call,
     body: ChatRequestV2,
     conversation: Conversation,
-    pieces: conversion.ReplyPieces,
+    reply: EngineReply,
     options: GenerationOptions,
-) -> Stream:
-    """Return v2's stream of deltas that end with the whole reply.
-
-    Args:
-        call: the call.
-        body: the request.
-        conversation: what is answered.
-        pieces: the deltas, then the reply.
-        options: say which pieces have the usage; a running one counts all tokens so far.
-    """
-    cached = _cached_tokens(call, body, conversation)
+) -> AsyncIterator[JsonObject]:
+    """Yield a whole reply as deltas, the thinking first, then what ends it."""
     head = _head(call, body, "chat.completion.chunk")
-
-    async def events() -> AsyncIterator[JsonObject]:
-        text = reasoning = ""
-        sent_calls = False
-        try:
-            async for piece in pieces:
-                if isinstance(piece, EngineReply):
-                    if sent_calls:
-                        calls = []
-                    else:
-                        calls = piece.extra.get("tool_calls", [])
-                    usage = _count_usage(conversation, piece, cached)
-                    yield _final_event(piece, _identify(call, calls), usage, head, options)
-                    continue
-                sent_calls = sent_calls or "tool_calls" in piece
-                delta = {"role": "assistant", **piece}
-                choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
-                event = {**head, "choices": [choice]}
-                if options.usage_pieces == "all":
-                    text += piece.get("content") or ""
-                    reasoning += piece.get("reasoning_content") or ""
-                    extra = {"reasoning_content": reasoning}
-                    so_far = EngineReply("", 1.0, text, extra=extra)
-                    event["usage"] = _count_usage(conversation, so_far, cached)
-                yield event
-        except EngineError as error:
-            raise conversion.engine_refusal(call, error) from None
-
-    return Stream(events(), done="[DONE]")
+    reasoning = str(reply.extra.get("reasoning_content", ""))
+    for name, text, size in (
+        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
+        ("content", reply.text, PIECE_CHARS),
+    ):
+        for start in range(0, len(text), size):
+            delta = {"role": "assistant", "content": "", name: text[start : start + size]}
+            choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
+            yield {**head, "choices": [choice]}
+            await asyncio.sleep(PIECE_SECONDS)
+    last: JsonObject = {"content": ""}
+    if calls := _identify(call, reply.extra.get("tool_calls", [])):
+        last["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
+    choice = {"index": 0, "delta": last, "finish_reason": reply.reason, "flag": 0}
+    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
+    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    if not options.sends_usage:
+        event["_unsent"] = ["usage"]
+    yield event
 
 
 def wrap_as_json(reply: EngineReply) -> EngineReply:
@@ -166,14 +147,12 @@ def wrap_as_json(reply: EngineReply) -> EngineReply:
 
 
 def _explain(
-    reply: EngineReply, model: ChatModel, conversation: Conversation, options: GenerationOptions
+    reply: EngineReply, model: LanguageModel, conversation: Conversation, options: GenerationOptions
 ) -> str:
-    """Return how a reply came about; "" for a model that cannot say it."""
+    """Return how a reply came about."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
         return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
-    if not isinstance(model, BuiltinModel):
-        return ""
-    text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
+    text = engine.explain(model, conversation.question, reply, _ALTERNATIVES[options.effort])
     if options.budget is None:
         return text
     return cut_to_tokens(text, options.budget)
@@ -209,19 +188,14 @@ def _schema_in_words(conversation: Conversation) -> Any:
     """Return the JSON Schema behind the words "JSON Schema:" in the system message, None without
     one: a model follows it as an instruction.
     """
-    if conversation.messages[0]["role"] != "system":
-        return None
     _, words, text = conversation.texts[0].rpartition("JSON Schema:")
+    if conversation.messages[0]["role"] != "system" or not words:
+        return None
     try:
-        if words:
-            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
-        else:
-            schema = None
+        schema, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except ValueError:
         return None
-    if isinstance(schema, dict):
-        return schema
-    return None
+    return schema if isinstance(schema, dict) else None
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
@@ -248,58 +222,20 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
             limit = -1
         reasoning = written
     if limit is not None:
-        if limit >= 0:
-            text = cut_to_tokens(text, limit)
-        else:
-            text = ""
+        text = cut_to_tokens(text, limit) if limit >= 0 else ""
     if reasoning:
         extra["reasoning_content"] = reasoning
-    if text == reply.text:
-        reason = reply.reason
-    else:
-        reason = "length"
+    reason = reply.reason if text == reply.text else "length"
     return replace(reply, text=text, reason=reason, extra=extra)
-
-
-async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
-    """Yield a whole reply as deltas, the thinking first, then the reply."""
-    reasoning = str(reply.extra.get("reasoning_content", ""))
-    for name, text, size in (
-        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
-        ("content", reply.text, PIECE_CHARS),
-    ):
-        for start in range(0, len(text), size):
-            yield {"content": "", name: text[start : start + size]}
-            await asyncio.sleep(PIECE_SECONDS)
-    yield reply
 
 
 def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
     """Return the calls with an id, where the engine has not given one."""
-    return [
-        {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row}
-        for index, row in enumerate(tool_calls)
-    ]
-
-
-def _final_event(
-    reply: EngineReply,
-    calls: list[JsonObject],
-    usage: Any,
-    head: JsonMapping,
-    options: GenerationOptions,
-) -> JsonObject:
-    """Return the last event of a stream; it has the calls of functions, unless the engine has
-    streamed them.
-    """
-    delta: JsonObject = {"content": ""}
-    if calls:
-        delta["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
-    choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
-    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
-    if options.usage_pieces == "none":
-        event["_unsent"] = ["usage"]
-    return event
+    calls = []
+    for index, row in enumerate(tool_calls):
+        id_ = f"call_{call.id[3:]}{index or ''}"
+        calls.append({"id": id_, "type": "function", **row})
+    return calls
 
 
 def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObject:
@@ -320,12 +256,7 @@ def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObje
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
-    head: JsonObject = {
-        "id": call.id,
-        "object": kind,
-        "created": int(time.time()),
-        "model": body.model,
-    }
+    head = call.head(kind) | {"model": body.model}
     search = (body.model_extra or {}).get("web_search")
     if search and search.get("enable"):
         title = tr("(local sandbox) there is no web search")
@@ -339,25 +270,20 @@ def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) 
     prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
     now = call.world.clock.now()
     prompts = call.world.recent_prompts
-    known = [
-        text for model, text, at in prompts if model == body.model and now - at < CACHE_SECONDS
-    ]
+    known = []
+    for model, text, at in prompts:
+        if model == body.model and now - at < CACHE_SECONDS:
+            known.append(text)
     end = BLOCK_CHARS
     while end <= len(prompt) and any(text.startswith(prompt[:end]) for text in known):
         end += BLOCK_CHARS
     prompts.append((body.model, prompt, now))
     tokens = count_tokens(prompt[: end - BLOCK_CHARS])
-    if tokens >= MIN_CACHED_TOKENS:
-        return tokens
-    return 0
+    return tokens if tokens >= MIN_CACHED_TOKENS else 0
 
 
 def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
-    """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
-    of the completion.
-    """
-    if reply.usage is not None:
-        return dict(reply.usage)
+    """Return the tokens, as `count_tokens` does; thinking is part of the completion."""
     reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning

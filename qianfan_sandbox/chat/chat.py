@@ -4,112 +4,55 @@ to call.
 
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from operator import itemgetter
 
 from qfnb.base.text import count_tokens, has_chinese, is_chinese
 from qfnb.wire import chat as wire, inference
 from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.catalog import CatalogModel
 
-from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
+from ..engines.builtin import engine
+from ..engines.protocol import Conversation, EngineReply, content_text
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion, images
 from .conversion import FunctionOptions, parse_options, resolve_target, validate
 
-_PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PREPOSITION = re.compile(
     r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
     re.IGNORECASE,
 )
-_QUESTION_WORD = re.compile(
-    r"an?|and|are|can|could|do|does|find|get|give|how|is|it|like|me|now|please|s|show|tell|the|today|tomorrow|what|when|"
-    r"where|which|who|will|you",
-    re.IGNORECASE,
-)
-
-_CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
-_ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
 
 MIN_SIMILARITY = 0.12
 """The similarity (0-1) of a question to a description from which the function is called."""
 
 
 @emulates(inference.PLUGIN_V1)
-async def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
+def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
     """Answer `/plugin/<endpoint>/` with the base model; an application has no plugins here."""
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
     conversation = conversion.prompt_conversation(body.query, body.model_extra)
-    reply = await conversion.ask_model(call, call.world.engines.active.base_model(), conversation)
-    return answers.v1_answer(call, reply, body.query, body.stream)
+    return _answer_by_base_model(call, conversation, body.stream)
 
 
 @emulates(inference.BUILTIN_PLUGIN_V1)
 @emulates(inference.BUILTIN_PLUGIN_2_V1)
 def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
-    """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
+    """Answer `/erniebot/plugins` with the base model; the platform's own plugins are not here."""
     conversion.validate_messages(call, body.messages)
-    names = ", ".join(inference.BUILTIN_PLUGINS)
-    if not {*body.plugins} <= {*inference.BUILTIN_PLUGINS} or not 1 <= len(body.plugins) <= 3:
-        raise call.refusal(f"plugins must be one to three of {names}")
-    question = content_text(body.messages[-1].content)
-    if "eChart" in body.plugins:
-        option = build_chart(question)
-    else:
-        option = None
-    if is_chinese(question):
-        texts = _CHART_TEXTS
-    else:
-        texts = _ENGLISH_CHART_TEXTS
-    text = texts[option is not None]
-    reply = conversion.tool_reply(text, kind="tool eChart")
-    plugin = {"plugin_id": "eChart", "plugin_name": "eChart"}
-    info = plugin | {
-        "plugin_req": json.dumps({"query": question}, ensure_ascii=False),
-        "plugin_resp": json.dumps({"option": option}, ensure_ascii=False),
-        "status": "2",
-        "api_id": "eChart.plot",
-    }
-    if body.stream:
-        usage = conversion.count_usage([question], text)
-        mark = conversion.sandbox_mark(reply)
-        return Stream(_stream_events(call, info, [plugin], text, usage, mark))
-    answer = answers.v1_answer(call, reply, question, stream=False)
-    assert isinstance(answer, dict)
-    return answer | {"plugin_info": [info], "plugin_metas": [plugin]}
+    conversation = Conversation([message.to_wire() for message in body.messages])
+    return _answer_by_base_model(call, conversation, body.stream)
 
 
-async def _stream_events(
-    call: Call, info: JsonObject, metas: list[JsonObject], text: str, usage: Any, mark: Any
-) -> AsyncIterator[JsonObject]:
-    head = {
-        "id": call.id,
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "sandbox": mark,
-    }
-    yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
-    yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
-    last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
-    yield {"_event": "chat", **head, **last, "need_clear_history": False}
-
-
-def build_chart(question: str) -> JsonObject | None:
-    """Return the ECharts option of a bar chart of the numbers in a text, None without numbers."""
-    pairs = _PAIRS.findall(question)
-    if not pairs:
-        return None
-    names, values = zip(*pairs, strict=True)
-    return {
-        "xAxis": {"type": "category", "data": names},
-        "yAxis": {"type": "value"},
-        "series": [{"type": "bar", "data": [float(value) for value in values]}],
-    }
+def _answer_by_base_model(
+    call: Call, conversation: Conversation, stream: bool
+) -> JsonObject | Stream:
+    reply = engine.answer(engine.base_model(), conversation)
+    return answers.v1_answer(call, reply, conversation.question, stream)
 
 
 def choose_function(
@@ -125,19 +68,20 @@ def choose_function(
     """
     from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
+    if not functions:
+        return None
     descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
-    if not descriptions:
+    score, best = max(
+        zip(relevance(question, descriptions), functions, strict=True), key=itemgetter(0)
+    )
+    if score < MIN_SIMILARITY and not must_call:
         return None
-    scores = relevance(question, descriptions)
-    best = max(range(len(scores)), key=scores.__getitem__)
-    if scores[best] < MIN_SIMILARITY and not must_call:
-        return None
-    properties = (functions[best].get("parameters") or {}).get("properties") or {}
-    arguments = _extract_arguments(properties, question, descriptions[best])
-    return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
+    properties = (best.get("parameters") or {}).get("properties") or {}
+    arguments = _extract_arguments(properties, question)
+    return str(best.get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
-def _extract_arguments(properties: JsonMapping, question: str, description: str) -> JsonObject:
+def _extract_arguments(properties: JsonMapping, question: str) -> JsonObject:
     numbers = iter(_NUMBER.findall(question))
     arguments: JsonObject = {}
     for name, schema in properties.items():
@@ -151,19 +95,20 @@ def _extract_arguments(properties: JsonMapping, question: str, description: str)
             if (number := next(numbers, None)) is not None:
                 arguments[name] = float(number) if kind == "number" else int(float(number))
         else:
-            arguments[name] = _subject(question, description)
+            arguments[name] = _subject(question)
     return arguments
 
 
-def _subject(question: str, description: str) -> str:
-    """Return the subject of a question to a function: its quotation, or what is left without the
-    usual words.
+def _subject(question: str) -> str:
+    """Return the subject of a question to a function: its quotation, what stands behind an English
+    preposition, or what is left without the usual words.
     """
     quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
     if quotation:
         return quotation.group(1)
     if not has_chinese(question):
-        return _english_subject(question, description) or question
+        match = _PREPOSITION.search(question)
+        return match[1] if match else question
     stripped = re.sub(
         r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
     )
@@ -173,20 +118,9 @@ def _subject(question: str, description: str) -> str:
     return subject or question
 
 
-def _english_subject(question: str, description: str) -> str:
-    """Return what stands behind a preposition, else the words that the function's description has
-    not.
-    """
-    if match := _PREPOSITION.search(question):
-        return match[1]
-    described = set(re.findall(r"[a-z]+", description.lower()))
-    words = [word for word in re.findall(r"[\w-]+", question) if word.lower() not in described]
-    return " ".join(word for word in words if not _QUESTION_WORD.fullmatch(word))
-
-
 @emulates(wire.CHAT_V1)
 @metered
-async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
+def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
     """Answer `/chat/<endpoint>` as v2 would, with the refusals that v1 has besides."""
     if any(message.role == "system" for message in body.messages):
         raise call.refusal("invalid role in message: system is an option of its own here")
@@ -195,17 +129,17 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
         raise call.refusal("the length of messages must be an odd number")
     validate(call, FunctionOptions, body.model_extra or {})
     request = conversion.to_v2_request(body, call.path["model"])
-    return conversion.to_v1_answer(call, await answer_chat(call, request))
+    return conversion.to_v1_answer(call, answer_chat(call, request))
 
 
 @emulates(wire.CHAT_V2)
 @metered
-async def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
+def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Answer `/v2/chat/completions`."""
-    return await answer_chat(call, body)
+    return answer_chat(call, body)
 
 
-async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
+def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Return the answer to a conversation, in v2's form; refusals are those of the call's
     version.
     """
@@ -215,17 +149,7 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     conversation = conversion.conversation_v2(body)
     _validate_length(call, row, conversation)
     images.validate_pictures(call, body.messages)
-    sandbox_reply = _sandbox_reply(call, model, body)
-    writes_format = options.json_format == "text" or "tools" in model.abilities
-    if (
-        sandbox_reply is None
-        and body.stream
-        and writes_format
-        and isinstance(model, StreamingModel)
-    ):
-        pieces = await conversion.start_stream(call, model, conversation)
-        return answers.stream_pieces(call, body, conversation, pieces, options)
-    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
+    reply = _sandbox_reply(call, body) or engine.answer(model, conversation)
     reply = answers.finish_reply(call, reply, model, conversation, options)
     return answers.build_answer(call, body, conversation, reply, options)
 
@@ -261,12 +185,10 @@ def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[Jso
     return functions, choice == "required" or isinstance(choice, Mapping)
 
 
-def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> EngineReply | None:
-    """Return the sandbox's own reply to functions, their results and pictures, if the model cannot
-    use them.
+def _sandbox_reply(call: Call, body: wire.ChatRequest) -> EngineReply | None:
+    """Return the sandbox's own reply to functions, their results and pictures, which the model
+    cannot use.
     """
-    if "tools" in model.abilities:
-        return None
     last_message = body.messages[-1]
     if last_message.role in {"function", "tool"}:
         return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")

@@ -1,16 +1,15 @@
 """Completion, embeddings, reranking and tokens."""
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog, inference as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonObject, Record
 
-from ..engines.protocol import EngineError, Vectors
+from ..engines.builtin import engine
 from ..http.call import Call, Stream, emulates
-from ..services import metered
+from ..services import metered, requested_model
 from . import answers, conversion
 from .conversion import (
     SamplingOptions,
@@ -24,24 +23,24 @@ from .conversion import (
 
 @emulates(wire.COMPLETION_V1)
 @metered
-async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
+def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     """Answer `/completions/<endpoint>`."""
     validate(call, SamplingOptions, body.model_extra or {})
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
     if catalog.find_model("completion", model_name):
-        model = call.world.engines.active.base_model(model_name)
+        model = engine.base_model()
     else:
         model = resolve_model(call, model_name)
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
-    reply = await conversion.ask_model(call, model, conversation)
+    reply = engine.answer(model, conversation)
     return answers.v1_answer(call, reply, body.prompt, body.stream, "completion")
 
 
 @emulates(wire.COMPLETION_V2)
 @metered
-async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
+def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
     (model, row) = resolve_target(call, body.model)
     extra = body.model_extra or {}
@@ -50,36 +49,21 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     limit = options.max_tokens
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
-    conversation = conversion.prompt_conversation(body.prompt, extra, limit)
-    reply = await conversion.ask_model(call, model, conversation)
+    reply = engine.answer(model, conversion.prompt_conversation(body.prompt, extra))
+    text = reply.text
     if body.suffix:
-        text = reply.text.partition(body.suffix)[0]
-    else:
-        text = reply.text
-    if limit is None:
-        cut = text
-    else:
-        cut = cut_to_tokens(text, limit)
-    if cut == text:
-        reason = reply.reason
-    else:
+        text = text.partition(body.suffix)[0]
+    reason = reply.reason
+    if limit is not None and count_tokens(text) > limit:
+        text = cut_to_tokens(text, limit)
         reason = "length"
-    head = {
-        "id": call.id,
-        "object": "text_completion",
-        "created": int(time.time()),
-        "model": body.model,
-    }
-    usage = {"usage": reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], cut)}
-    mark = {"sandbox": conversion.sandbox_mark(reply)}
+    head = call.head("text_completion") | {"model": body.model}
+    usage = conversion.count_usage([body.prompt, body.suffix or ""], text)
+    tail = {"usage": usage, "sandbox": conversion.sandbox_mark(reply)}
     if body.stream:
-        return Stream(_fill_pieces(cut, reason, head, usage | mark), done="[DONE]")
-    return {
-        **head,
-        "choices": [{"index": 0, "text": cut, "finish_reason": reason}],
-        **usage,
-        **mark,
-    }
+        return Stream(_fill_pieces(text, reason, head, tail), done="[DONE]")
+    choice = {"index": 0, "text": text, "finish_reason": reason}
+    return {**head, "choices": [choice], **tail}
 
 
 async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIterator[JsonObject]:
@@ -89,47 +73,18 @@ async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIte
     yield {**head, "choices": [{"index": 0, "text": "", "finish_reason": reason}], **tail}
 
 
-@emulates(wire.EMBEDDING_V1)
-async def embed_v1(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
-    """Answer `/embeddings/<endpoint>`."""
-    return await _embed(call, body, call.path["model"])
-
-
-@emulates(wire.EMBEDDING_V2)
-async def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> JsonObject:
-    """Answer `/v2/embeddings`."""
-    return {**await _embed(call, body, body.model), "model": body.model}
-
-
-@emulates(wire.RERANK_V1)
-async def rerank_v1(call: Call, body: wire.RerankRequest) -> JsonObject:
-    """Answer `/reranker/<endpoint>`."""
-    return await _rerank(call, body, call.path["model"])
-
-
-@emulates(wire.RERANK_V2)
-async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> JsonObject:
-    """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
-    return {**await _rerank(call, body, body.model), "model": body.model}
-
-
 @emulates(wire.TOKENIZER)
 def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> JsonObject:
     """Count tokens, as the sandbox's usage does."""
-    return {
-        "id": call.id,
-        "object": "tokenizer.erniebot",
-        "created": int(time.time()),
-        "usage": _text_usage([body.prompt]),
-    }
+    return call.head("tokenizer.erniebot") | {"usage": _text_usage([body.prompt])}
 
 
-async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
-    row = require_preset(call, "embedding", name)
-    if row.id == "tao-8k":
-        max_texts = 1
-    else:
-        max_texts = wire.MAX_TEXTS
+@emulates(wire.EMBEDDING_V2)
+@emulates(wire.EMBEDDING_V1)
+def embed(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
+    """Answer `/embeddings/<endpoint>` and `/v2/embeddings`."""
+    row = require_preset(call, "embedding", requested_model(call, body))
+    max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
     if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
         raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
     for number, text in enumerate(body.input):
@@ -139,60 +94,58 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObje
         if not row.max_chars and row.max_input and (count := count_tokens(text)) > row.max_input:
             message = f"input[{number}] has {count} tokens, at most {row.max_input}"
             raise call.refusal(message, code=336103, v2_code="tokens_too_long")
-    embedded = await _embed_texts(call, body.input, row.dimensions)
-    data = [
-        {"object": "embedding", "embedding": row, "index": index}
-        for index, row in enumerate(embedded.rows)
-    ]
-    head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
-    if embedded.tokens is None:
-        usage = _text_usage(body.input)
-    else:
-        usage = _token_usage(embedded.tokens)
-    return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
+    data = []
+    for index, vector in enumerate(engine.embed(body.input, row.dimensions)):
+        data.append({"object": "embedding", "embedding": vector, "index": index})
+    return {
+        **_head(call, body, "embedding_list"),
+        "data": data,
+        "usage": _text_usage(body.input),
+        "sandbox": {"engine": engine.NGRAM_LABEL},
+    }
 
 
-async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
-    """Return vectors of the engine that embeds, of a model's dimensions where it has a choice."""
-    try:
-        return await call.world.engines.embedding_engine.embed(texts, dimensions)
-    except EngineError as error:
-        raise conversion.engine_refusal(call, error) from None
+def _head(call: Call, body: Record, kind: str) -> JsonObject:
+    """Return what an answer begins with; v2 repeats the model's name."""
+    head = call.head(kind)
+    return head if "model" in call.path else head | {"model": requested_model(call, body)}
 
 
-async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
-    require_preset(call, "reranker", name)
+@emulates(wire.RERANK_V2)
+@emulates(wire.RERANK_V1)
+def rerank(call: Call, body: wire.RerankRequest) -> JsonObject:
+    """Answer `/reranker/<endpoint>`, `/v2/rerank`, and `/v2/rerankers`, its older name."""
+    require_preset(call, "reranker", requested_model(call, body))
     _validate_rerank(call, body)
-    from ..engines.builtin.features import RELEVANCE_DIMENSIONS, cosines  # noqa: PLC0415 - numpy
+    from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
-    vectors = await _embed_texts(call, [body.query, *body.documents], RELEVANCE_DIMENSIONS)
-    scores = cosines(vectors.rows)
-    ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
-    results = [
-        {"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i}
-        for i in ranking
-    ]
-    head = {"id": call.id, "object": "reranker_list", "created": int(time.time())}
-    usage = _text_usage([body.query, *body.documents])
-    return {**head, "results": results, "usage": usage, "sandbox": {"engine": vectors.label}}
+    scores = relevance(body.query, body.documents)
+    results: list[JsonObject] = []
+    for index, (document, score) in enumerate(zip(body.documents, scores, strict=True)):
+        results.append({"document": document, "relevance_score": round(score, 6), "index": index})
+    results.sort(key=lambda row: -row["relevance_score"])
+    return {
+        **_head(call, body, "reranker_list"),
+        "results": results[: body.top_n],
+        "usage": _text_usage([body.query, *body.documents]),
+        "sandbox": {"engine": engine.NGRAM_LABEL},
+    }
 
 
 def _validate_rerank(call: Call, body: wire.RerankRequest) -> None:
     if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
         raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
+    problem = ""
     if len(body.query) > wire.MAX_RERANK_QUERY_CHARS:
-        message = f"query has {len(body.query)} characters, at most {wire.MAX_RERANK_QUERY_CHARS}"
-        raise call.refusal(message, code=336007, v2_code="characters_too_long")
-    if max(map(len, body.documents)) > wire.MAX_DOCUMENT_CHARS:
-        message = f"a document has at most {wire.MAX_DOCUMENT_CHARS} characters"
-        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+        problem = f"query has {len(body.query)} characters, at most {wire.MAX_RERANK_QUERY_CHARS}"
+    elif max(map(len, body.documents)) > wire.MAX_DOCUMENT_CHARS:
+        problem = f"a document has at most {wire.MAX_DOCUMENT_CHARS} characters"
+    if problem:
+        raise call.refusal(problem, code=336007, v2_code="characters_too_long")
     if body.top_n is not None and body.top_n < 1:
         raise call.invalid("top_n", f"{body.top_n}; must be at least 1")
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:
-    return _token_usage(sum(map(count_tokens, texts)))
-
-
-def _token_usage(count: int) -> dict[str, int]:
+    count = sum(map(count_tokens, texts))
     return {"prompt_tokens": count, "total_tokens": count}

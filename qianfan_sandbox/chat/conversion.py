@@ -1,15 +1,13 @@
 """Requests as conversations, which are in OpenAI's form, and replies as the platform writes them:
 whole or in pieces.
-
-An engine's errors become refusals.
 """
 
+from __future__ import annotations
+
 import math
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -20,16 +18,13 @@ from qfnb.wire.catalog import MODELS_V2, CatalogModel
 from qfnb.wire.chat import ChatRequestV2
 from qfnb.wire.prices import PriceStep
 
-from ..engines.protocol import (
-    ChatModel,
-    Conversation,
-    EngineError,
-    EngineReply,
-    StreamingModel,
-    content_text,
-)
-from ..http.call import INVALID_REQUEST, Call, Refusal, Stream, emulates, v1_refusal, v2_refusal
+from ..engines.builtin import engine
+from ..engines.protocol import BUILT_IN, Conversation, EngineReply, content_text
+from ..http.call import Call, Refusal, Stream, emulates, v1_refusal, v2_refusal
 from ..services import active_deployment, find_service
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 MIN_BUDGET = 100
 EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
@@ -133,7 +128,7 @@ class GenerationOptions:
     max_total_tokens: int | None = None  # of thinking and answer
     json_format: str = "text"  # or json_object, json_schema
     schema: Any = None  # of the answer, for json_schema
-    usage_pieces: str = "last"  # which pieces of a stream have the usage: last, all or none
+    sends_usage: bool = True  # whether the last piece of a stream has the usage
 
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -192,13 +187,15 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         if answer_format.json_schema is None:
             raise call.refusal("response_format.json_schema must have a schema")
         schema = answer_format.json_schema.schema_
+    stream_options = options.stream_options or {}
     return GenerationOptions(
         **_parse_thinking(call, extra, row),
         max_answer_tokens=max_tokens,
         max_total_tokens=max_total,
         json_format=answer_format.type,
         schema=schema,
-        usage_pieces=_usage_pieces(call, options.stream_options),
+        # without the option a strict sandbox sends none
+        sends_usage=bool(stream_options.get("include_usage", not call.world.modes.strict)),
     )
 
 
@@ -227,18 +224,6 @@ def _parse_thinking(call: Call, extra: JsonMapping, row: CatalogModel | None) ->
     }
 
 
-def _usage_pieces(call: Call, options: JsonObject | None) -> str:
-    """Return which pieces of a stream have the usage; without the option a strict sandbox sends
-    none.
-    """
-    options = options or {}
-    if options.get("chunk_include_usage"):
-        return "all"
-    if options.get("include_usage", not call.world.modes.strict):
-        return "last"
-    return "none"
-
-
 PIECE_CHARS = 4
 PIECE_SECONDS = 0.025
 """Characters of a piece of a stream that is cut from a whole answer, and seconds between two
@@ -246,27 +231,6 @@ pieces.
 """
 
 _SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
-_V2_OPTIONS = (
-    "max_tokens",
-    "max_completion_tokens",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-)
-
-_V2_NAMES = {"max_output_tokens": "max_tokens", "tool_choice": "tool_choice"}
-
-_ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
-    "server": (336000, "internal_error", 500, "server_error"),
-    "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
-    "argument": (336003, "invalid_argument", 400, INVALID_REQUEST),
-    "model": (336005, "invalid_model", 404, INVALID_REQUEST),
-    "length": (336103, "tokens_too_long", 400, INVALID_REQUEST),
-}
-"""v1's number, v2's code, status and type of an engine's error, by its category."""
-
-ReplyPieces = AsyncIterator[JsonMapping | EngineReply]
 
 
 def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
@@ -274,93 +238,55 @@ def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
     message.
     """
     extra = body.model_extra or {}
+    messages = [_message_v1(message) for message in body.messages]
     if extra.get("system"):
-        system = [{"role": "system", "content": str(extra["system"])}]
-    else:
-        system = []
-    options = {name: extra[name] for name in _SHARED_OPTIONS if extra.get(name) is not None}
-    options |= {v2: extra[v1] for v1, v2 in _V2_NAMES.items() if extra.get(v1) is not None}
+        messages.insert(0, {"role": "system", "content": str(extra["system"])})
+    options = _set_options(extra, (*_SHARED_OPTIONS, "tool_choice"))
+    if extra.get("max_output_tokens") is not None:
+        options["max_tokens"] = extra["max_output_tokens"]
     if functions := extra.get("functions"):
         options["tools"] = [{"type": "function", "function": function} for function in functions]
     if extra.get("response_format") in {"text", "json_object"}:
         options["response_format"] = {"type": extra["response_format"]}
-    messages = system + [_message_v1(message) for message in body.messages]
     return wire.ChatRequestV2.model_validate(
         options | {"model": model, "messages": messages, "stream": body.stream}
     )
 
 
 def conversation_v2(body: wire.ChatRequest) -> Conversation:
-    """Return the conversation of a v2 request, without the options that only Qianfan has."""
-    extra = body.model_extra or {}
-    options = {
-        name: extra[name]
-        for name in (*_SHARED_OPTIONS, *_V2_OPTIONS)
-        if extra.get(name) is not None
-    }
-    return Conversation([message.to_wire() for message in body.messages], options)
+    """Return the conversation of a request, with its options."""
+    messages = [message.to_wire() for message in body.messages]
+    return Conversation(messages, body.model_extra or {})
 
 
-def prompt_conversation(
-    prompt: str, extra: JsonMapping | None, max_tokens: int | None = None
-) -> Conversation:
-    """Return the conversation of one question with the options that all models share."""
-    options = {
-        name: extra[name] for name in _SHARED_OPTIONS if extra and extra.get(name) is not None
-    }
-    return Conversation(
-        [{"role": "user", "content": prompt}],
-        options | ({"max_tokens": max_tokens} if max_tokens else {}),
-    )
+def prompt_conversation(prompt: str, extra: JsonMapping | None) -> Conversation:
+    """Return the conversation of one question, with the options of its request."""
+    return Conversation([{"role": "user", "content": prompt}], extra or {})
+
+
+def _set_options(extra: JsonMapping, names: Sequence[str]) -> JsonObject:
+    """Return the options of a request that are set, of some names."""
+    return {name: extra[name] for name in names if extra.get(name) is not None}
 
 
 def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     """Refuse a conversation whose last message cannot be answered."""
-    turns = [message for message in messages if message.role != "system"]
-    if not turns or turns[-1].role not in {"user", "function", "tool"}:
+    last: wire.Message | None = None
+    for message in messages:
+        if message.role != "system":
+            last = message
+    if last is None or last.role not in {"user", "function", "tool"}:
         raise call.refusal("the role of the last message must be user", v2_code="invalid_messages")
-    if call.endpoint.plane == "v2" and turns[-1].role == "user" and is_blank(turns[-1].content):
-        raise call.refusal(
-            "the content of the last message must not be blank", v2_code="invalid_messages"
-        )
+    if call.endpoint.plane == "v2" and last.role == "user" and is_blank(last.content):
+        reason = "the content of the last message must not be blank"
+        raise call.refusal(reason, v2_code="invalid_messages")
 
 
 def is_blank(content: str | list[JsonObject] | None) -> bool:
     """Return whether a message's content has neither text nor pictures."""
-    if isinstance(content, list):
-        parts = content
-    else:
-        parts = []
-    return not content_text(content) and all(part.get("type") == "text" for part in parts)
-
-
-async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> EngineReply:
-    """Return a model's answer.
-
-    Args:
-        call: the call.
-        model: the model.
-        conversation: its last message is answered.
-
-    Raises:
-        Refusal: the engine has failed.
-    """
-    try:
-        return await model.answer(conversation)
-    except EngineError as error:
-        raise engine_refusal(call, error) from None
-
-
-def engine_refusal(call: Call, error: EngineError) -> Refusal:
-    """Return an engine's error as the platform writes it, with the reason."""
-    code, v2_code, status, type_ = _ERRORS_BY_CATEGORY[error.category]
-    if call.endpoint.plane == "v2":
-        refusal = v2_refusal(v2_code, error.message, status=status, type_=type_)
-    else:
-        refusal = v1_refusal(code, error.message)
-    if error.retry_after:
-        refusal.headers["retry-after"] = error.retry_after
-    return refusal
+    if isinstance(content, list) and any(part.get("type") != "text" for part in content):
+        return False
+    return not content_text(content)
 
 
 def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
@@ -373,9 +299,8 @@ def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
     """
     if call.endpoint.plane == "v1":
         return v1_refusal(3, "Unsupported openapi method")
-    return v2_refusal(
-        "invalid_model", f"No permission to use the model {model!r}{hint}", status=401
-    )
+    message = f"No permission to use the model {model!r}{hint}"
+    return v2_refusal("invalid_model", message, status=401)
 
 
 def tool_reply(text: str, kind: str) -> EngineReply:
@@ -384,11 +309,7 @@ def tool_reply(text: str, kind: str) -> EngineReply:
 
 
 def to_v1_answer(
-    call: Call,
-    answer: JsonObject | Stream,
-    *,
-    kind: str = "chat.completion",
-    extra: JsonObject | None = None,
+    call: Call, answer: JsonObject | Stream, *, kind: str = "chat.completion"
 ) -> JsonObject | Stream:
     """Return an answer of v2 in v1's shape, whole or in pieces.
 
@@ -396,9 +317,8 @@ def to_v1_answer(
         call: the call.
         answer: of v2.
         kind: the answer's `object`.
-        extra: further fields of the answer, and of every piece.
     """
-    head = {"id": call.id, "object": kind, "created": int(time.time())} | (extra or {})
+    head = call.head(kind)
     if isinstance(answer, Stream):
         return Stream(_v1_pieces(answer.pieces, head))
     choice = answer["choices"][0]
@@ -424,9 +344,12 @@ def _v1_fields(answer: JsonObject, message: JsonObject, reason: str | None) -> J
     fields["is_truncated"] = reason == "length"
     if reason is not None:
         fields["finish_reason"] = wire.finish_reason_v1(reason)
-    fields |= {name: answer[name] for name in ("usage", "sandbox") if name in answer}
-    calls = message.get("tool_calls")
-    return fields | ({"function_call": dict(calls[0]["function"])} if calls else {})
+    for name in ("usage", "sandbox"):
+        if name in answer:
+            fields[name] = answer[name]
+    if calls := message.get("tool_calls"):
+        fields["function_call"] = dict(calls[0]["function"])
+    return fields
 
 
 def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
@@ -442,11 +365,8 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
 
 def sandbox_mark(reply: EngineReply) -> JsonObject:
     """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
-    if math.isnan(reply.confidence):
-        confidence = {}
-    else:
-        confidence = {"confidence": round(reply.confidence, 3)}
-    return {"engine": reply.label, "kind": reply.kind} | confidence
+    confidence = round(reply.confidence, 3)
+    return {"engine": BUILT_IN, "kind": reply.kind, "confidence": confidence}
 
 
 def _message_v1(message: wire.Message) -> JsonObject:
@@ -461,25 +381,6 @@ def _message_v1(message: wire.Message) -> JsonObject:
     return converted
 
 
-async def start_stream(
-    call: Call, model: StreamingModel, conversation: Conversation
-) -> ReplyPieces:
-    """Return a model's pieces once the first is there: until then an error can be a refusal."""
-    pieces: Any = model.stream(conversation)
-    try:
-        first = await anext(pieces)
-    except EngineError as error:
-        raise engine_refusal(call, error) from None
-
-    async def all_pieces() -> ReplyPieces:
-        async with aclosing(pieces):
-            yield first
-            async for piece in pieces:
-                yield piece
-
-    return all_pieces()
-
-
 LISTED_AT = 1789516800  # 2026-09-16, the day of the model list
 
 # the list's words where the catalogue has others
@@ -489,8 +390,8 @@ _TYPES = {"embedding": "embeddings", "reranker": "rerank"}
 class Target(NamedTuple):
     """The model that a request names."""
 
-    model: ChatModel
-    # of the catalogue; None for a service and for a model of the engine
+    model: LanguageModel
+    # of the catalogue; None for a service
     row: catalog.CatalogModel | None
 
 
@@ -502,22 +403,18 @@ def resolve_target(call: Call, name: str) -> Target:
     """
     service = find_service(call, name)
     if service is not None:
-        try:
-            return Target(
-                call.world.engines.tuned_model(active_deployment(call, service)["task"]), None
-            )
-        except EngineError as error:
-            raise engine_refusal(call, error) from None
+        task = active_deployment(call, service)["task"]
+        if (model := call.world.tuned_model(task)) is None:
+            raise unknown_model(call, name, f": {task} has no model of this engine")
+        return Target(model, None)
     is_v1 = call.endpoint.plane == "v1"
     row = catalog.find_model("chat", name)
     if row is not None and _is_served(call, row, name) and (row.v1 or not is_v1):
-        return Target(call.world.engines.active.base_model(name), row)
-    if not is_v1 and name in call.world.engines.active.model_names:
-        return Target(call.world.engines.active.base_model(name), None)
+        return Target(engine.base_model(), row)
     raise unknown_model(call, name, ": the sandbox has no such model or service")
 
 
-def resolve_model(call: Call, name: str) -> ChatModel:
+def resolve_model(call: Call, name: str) -> LanguageModel:
     """Return the model behind a name; see `resolve_target`."""
     return resolve_target(call, name).model
 
@@ -542,14 +439,14 @@ def require_preset(call: Call, kind: catalog.ModelKind, name: str) -> catalog.Ca
 @emulates(MODELS_V2)
 def list_models(call: Call, body: EmptyBody) -> JsonObject:
     """List today's models and the deployed services, in the form of 2026 or of 2025."""
-    rows = [_describe(row) for row in catalog.load_models() if row.is_living]
-    listed_ids = {row["id"] for row in rows}
-    own_names = sorted(call.world.engines.active.model_names - listed_ids)
-    own_names += [service["endpoint"] for service in call.store.all("service")]
-    rows += [_head(name, "sandbox") | {"type": "chat"} for name in own_names]
-    if call.world.modes.model_list == "2025":
-        rows = [_head(row["id"], "") | {"created": 0} for row in rows]
-    return {"object": "list", "data": rows}
+    rows = {}
+    for row in catalog.load_models():
+        if row.is_living:
+            rows[row.id] = _describe(row)
+    for service in call.store.all("service"):
+        name = service["endpoint"]
+        rows[name] = _head(name, "sandbox") | {"type": "chat"}
+    return {"object": "list", "data": [*rows.values()]}
 
 
 def _is_served(call: Call, row: catalog.CatalogModel, name: str) -> bool:
@@ -567,14 +464,6 @@ def _describe(row: catalog.CatalogModel) -> JsonObject:
     """Return a model as the list of 2026 has it; lengths are null where they are not known."""
     inputs = "+".join(row.modality_in)
     outputs = "+".join(row.modality_out)
-    if not (row.prices and row.prices.input):
-        prices = None
-    else:
-        prices = row.prices
-    if not prices:
-        pricing = None
-    else:
-        pricing = {"prompt": _price(prices.input), "completion": _price(prices.output)}
     described = {
         **_head(row.id, row.owner),
         "type": _TYPES.get(row.kind, row.kind),
@@ -588,19 +477,23 @@ def _describe(row: catalog.CatalogModel) -> JsonObject:
             "output_modalities": list(row.modality_out),
         },
     }
-    return described | ({"pricing": pricing} if pricing else {})
+    prices = row.prices
+    if prices and prices.input:
+        described["pricing"] = {"prompt": _price(prices.input), "completion": _price(prices.output)}
+    return described
 
 
 def _price(steps: Sequence[PriceStep]) -> str | list[JsonObject] | None:
     """Return a price as a text, or as tiers with an upper bound in thousands of tokens; of hours
     the first.
     """
-    if len(steps) < 2 or steps[0].max_input is None:
-        if steps:
-            return f"{steps[0].price:.10g}"
+    if not steps:
         return None
-    bounds = [*(-(-(step.max_input or 0) // 1024) for step in steps[:-1]), None]
-    return [
-        {"upper": bound, "price": f"{step.price:.10g}"}
-        for step, bound in zip(steps, bounds, strict=True)
-    ]
+    if len(steps) < 2 or steps[0].max_input is None:
+        return f"{steps[0].price:.10g}"
+    tiers: list[JsonObject] = []
+    for step in steps:
+        upper = math.ceil((step.max_input or 0) / 1024)
+        tiers.append({"upper": upper, "price": f"{step.price:.10g}"})
+    tiers[-1]["upper"] = None
+    return tiers

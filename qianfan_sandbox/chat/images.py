@@ -10,10 +10,8 @@ import io
 import math
 import re
 import secrets
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,7 +30,6 @@ from .conversion import require_preset, tool_reply, unknown_model
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
 _OLDER_RULES = inference.ImageRules(1024, 4)
-_RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 DEFAULT_SIZE = "1024x1024"
 
 Drawn = tuple[bytes, JsonObject]  # a PNG file, and its field `sandbox`
@@ -44,10 +41,10 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
     require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
     drawn = await _draw_pictures(body.prompt, body.size or DEFAULT_SIZE, body.n or 1, body.seed)
-    data = [
-        {"object": "image", "b64_image": _base64(content), "index": index, "sandbox": mark}
-        for index, (content, mark) in enumerate(drawn, 1)
-    ]
+    data = []
+    for index, (content, mark) in enumerate(drawn, 1):
+        row = {"object": "image", "b64_image": _base64(content), "index": index}
+        data.append(row | {"sandbox": mark})
     return _build_response(call, body.prompt, data)
 
 
@@ -56,10 +53,7 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row = require_preset(call, "text2image", body.model)
-    if body.n is None:
-        n = 1
-    else:
-        n = body.n
+    n = 1 if body.n is None else body.n
     is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
     if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
@@ -80,15 +74,13 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
 
 def _seed(body: Record) -> int | None:
     seed = (body.model_extra or {}).get("seed")
-    if isinstance(seed, int):
-        return seed
-    return None
+    return seed if isinstance(seed, int) else None
 
 
 @emulates(inference.IMAGE_EDIT_V2)
 async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
-    """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt
-    names.
+    """Answer `/v2/images/edits`: the first reference picture, changed by the operations that the
+    prompt names.
     """
     from ..engines.drawing import edit  # noqa: PLC0415 - Pillow
 
@@ -96,7 +88,7 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = read_references(call, body.image)
     seed = _seed(body) or 0
-    content, understood = await asyncio.to_thread(edit, body.prompt, references, seed)
+    content, understood = await asyncio.to_thread(edit, body.prompt, references[0], seed)
     drawn = [(content, _mark(understood, seed))]
     return _build_response(call, body.prompt, _hand_out(call, body, drawn))
 
@@ -171,13 +163,7 @@ def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
 def _build_response(call: Call, prompt: str, data: list[JsonObject]) -> JsonObject:
     tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {
-        "id": call.id,
-        "object": "image",
-        "created": int(time.time()),
-        "data": data,
-        "usage": usage,
-    }
+    return call.head("image") | {"data": data, "usage": usage}
 
 
 def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
@@ -185,28 +171,25 @@ def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
         raise call.refusal("prompt must have 1 to 1024 characters")
     if body.size not in {None, *inference.IMAGE_SIZES}:
         raise call.refusal(f"size must be one of {', '.join(inference.IMAGE_SIZES)}")
-    for name, (low, high) in _RANGES.items():
-        value = getattr(body, name)
-        if value is not None and not low <= value <= high:
-            raise call.refusal(f"{name} must be in [{low}, {high}]")
+    if body.n is not None and not 1 <= body.n <= 4:
+        raise call.refusal("n must be in [1, 4]")
 
 
 MAX_BYTES = 10 << 20
 MAX_CHAT_PICTURES = 10
 
 
-@dataclass(frozen=True)
-class PictureLimits:
+class PictureLimits(NamedTuple):
     """What a picture of a request may be."""
 
-    formats: frozenset[str]
+    formats: set[str]
     min_side: int  # pixels of the shorter side
     max_side: float = math.inf  # pixels of the longer side
     max_ratio: float = math.inf  # of the longer side to the shorter one
 
 
-CHAT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "BMP"}), 5, max_side=5999)
-EDIT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "WEBP", "BMP", "ICO"}), 128, max_ratio=4)
+CHAT_LIMITS = PictureLimits({"JPEG", "PNG", "BMP"}, 5, max_side=5999)
+EDIT_LIMITS = PictureLimits({"JPEG", "PNG", "WEBP", "BMP", "ICO"}, 128, max_ratio=4)
 
 
 def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
@@ -215,10 +198,12 @@ def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
     Raises:
         Refusal: `invalid_image_url`, with the picture and the limit.
     """
-    urls = [url for message in messages for url in _picture_urls(message.content)]
+    urls: list[str] = []
+    for message in messages:
+        urls += _picture_urls(message.content)
     if len(urls) > MAX_CHAT_PICTURES:
-        message = f"at most {MAX_CHAT_PICTURES} pictures, these are {len(urls)}"
-        raise call.refusal(message, v2_code="invalid_image_url")
+        reason = f"at most {MAX_CHAT_PICTURES} pictures, these are {len(urls)}"
+        raise call.refusal(reason, v2_code="invalid_image_url")
     for number, url in enumerate(urls, 1):
         if problem := _problem(call.world, url, CHAT_LIMITS):
             raise call.refusal(f"picture {number}: {problem}", v2_code="invalid_image_url")
@@ -234,10 +219,7 @@ def read_references(call: Call, value: str | list[str]) -> list[bytes]:
     Raises:
         Refusal: there is none, or one is not acceptable.
     """
-    if isinstance(value, str):
-        urls = [value]
-    else:
-        urls = value
+    urls = [value] if isinstance(value, str) else value
     code = "invalid_image_genration_refer_image"
     if not 1 <= len(urls) <= 3:
         raise call.refusal("image must be a text or a list of 1 to 3 texts", v2_code=code)

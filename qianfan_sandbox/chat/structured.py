@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as InvalidSchema
@@ -16,14 +16,10 @@ from referencing.jsonschema import DRAFT202012
 
 from qfnb.wire.base import JsonMapping, JsonObject
 
+from ..http.call import reject_constant
+
 MAX_DEPTH = 6
 """The depth from which optional parts are omitted, so that recursive schemas end."""
-
-UNSUPPORTED = (
-    "not", "if", "patternProperties", "dependentSchemas", "dependentRequired",
-    "unevaluatedProperties",
-)  # fmt: skip
-"""Keywords that are refused, because a value that fits them is not built here."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEGATIVE = re.compile(r"否|没有|不(?:是|会|能|可以)|\b(?:no|not|false)\b", re.IGNORECASE)
@@ -63,21 +59,17 @@ def fill_schema(schema: Any, question: str, answer: str) -> Any:
         answer: what the model wrote.
 
     Raises:
-        SchemaError: nothing fits, or a keyword is not supported; the message says where and what.
+        SchemaError: nothing fits; the message says where and what.
     """
     try:
         Draft202012Validator.check_schema(schema)
     except InvalidSchema as error:
         raise SchemaError(f"{error.json_path}: {error.message}") from None
     try:
-        candidate = json.loads(answer, parse_constant=_reject_constant)
+        candidate = json.loads(answer, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         candidate = _NOTHING
     return _Filler(schema, question, answer).fill(schema, candidate, "$")
-
-
-def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 class _Filler:
@@ -95,8 +87,6 @@ class _Filler:
         if depth > 3 * MAX_DEPTH:
             raise SchemaError(f"{path[:80]}: the schema requires itself without end")
         schema = self._resolve(schema, path)
-        if unsupported := [name for name in UNSUPPORTED if name in schema]:
-            raise SchemaError(f"{path}: the sandbox cannot fill {unsupported[0]!r}")
         if candidate is not _NOTHING and self._fits(schema, candidate):
             return candidate
         if options := schema.get("anyOf") or schema.get("oneOf"):
@@ -177,10 +167,7 @@ class _Filler:
     def _fill_object(
         self, schema: JsonMapping, candidate: Any, path: str, depth: int
     ) -> JsonObject:
-        if isinstance(candidate, dict):
-            source = candidate
-        else:
-            source = {}
+        source = candidate if isinstance(candidate, dict) else {}
         properties = schema.get("properties", {})
         required = schema.get("required", ())
         extra = schema.get("additionalProperties", True)
@@ -188,28 +175,23 @@ class _Filler:
         names += required
         if extra is not False:
             names += source
-        return {
-            name: self.fill(
-                properties.get(name, extra or True),
-                source.get(name, _NOTHING),
-                f"{path}.{name}",
-                depth + 1,
-            )
-            for name in dict.fromkeys(names)
-        }
+        values = {}
+        for name in dict.fromkeys(names):
+            part = properties.get(name, extra or True)
+            value = source.get(name, _NOTHING)
+            values[name] = self.fill(part, value, f"{path}.{name}", depth + 1)
+        return values
 
     def _fill_array(self, schema: JsonMapping, candidate: Any, path: str, depth: int) -> list[Any]:
-        if isinstance(candidate, list):
-            source = candidate
-        else:
-            source = []
+        source = candidate if isinstance(candidate, list) else []
         count = max(schema.get("minItems", 0), len(source) or int(depth < MAX_DEPTH))
         count = min(count, schema.get("maxItems", count))
         items = [*source, *[_NOTHING] * count][:count]
-        return [
-            self.fill(schema.get("items", True), item, f"{path}[{index}]", depth + 1)
-            for index, item in enumerate(items)
-        ]
+        part = schema.get("items", True)
+        values = []
+        for index, item in enumerate(items):
+            values.append(self.fill(part, item, f"{path}[{index}]", depth + 1))
+        return values
 
 
 def _type_of(schema: JsonMapping) -> str:

@@ -8,9 +8,9 @@ the same bytes.
 import hashlib
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 Colour = tuple[int, int, int]
@@ -92,25 +92,23 @@ Operation = Callable[[Image.Image], Image.Image]
 
 _OPERATIONS: dict[str, tuple[str, Operation]] = {
     "grayscale": ("黑白 灰度 gray grey", lambda image: ImageOps.grayscale(image).convert("RGB")),
-    "invert": ("反色 反相 invert negative", ImageOps.invert),
-    "blur": ("模糊 blur", lambda image: image.filter(ImageFilter.BoxBlur(8))),
     "mirror": ("镜像 翻转 mirror flip", ImageOps.mirror),
     "brighten": ("亮 白天 bright day", lambda image: ImageEnhance.Brightness(image).enhance(1.5)),
     "darken": ("暗 夜 dark night", lambda image: ImageEnhance.Brightness(image).enhance(0.5)),
 }
 
 
-def edit(prompt: str, references: Sequence[bytes], seed: int) -> tuple[bytes, list[str]]:
-    """Return a PNG file made from the reference pictures, and the operations that were understood.
-
-    Several pictures stand side by side; a prompt that names no operation gets a frame.
+def edit(prompt: str, reference: bytes, seed: int) -> tuple[bytes, list[str]]:
+    """Return a PNG file made from a reference picture, and the operations that were understood.
 
     Args:
-        prompt: what to do.
-        references: one to three picture files.
+        prompt: what to do; one that names no operation gets a frame.
+        reference: a picture file.
         seed: stands in the file's metadata only; an edit has nothing random.
     """
-    image = _join([_open(content) for content in references])
+    with Image.open(io.BytesIO(reference)) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image.thumbnail((MAX_SIDE, MAX_SIDE))
     text = prompt.lower()
     names = []
     for name, (words, operation) in _OPERATIONS.items():
@@ -121,23 +119,3 @@ def edit(prompt: str, references: Sequence[bytes], seed: int) -> tuple[bytes, li
         image = ImageOps.expand(image, border=8, fill=(200, 160, 80))
     draw_footer(image, "edit", ", ".join(names) or "nothing it knows, so a frame")
     return to_png(image, prompt, seed), names
-
-
-def _open(content: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(content)) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    image.thumbnail((MAX_SIDE, MAX_SIDE))
-    return image
-
-
-def _join(images: Sequence[Image.Image]) -> Image.Image:
-    """Return pictures side by side at the height of the lowest one."""
-    height = min(image.height for image in images)
-    scaled = [ImageOps.contain(image, (MAX_SIDE, height)) for image in images]
-    joined = Image.new("RGB", (sum(image.width for image in scaled), height))
-    x = 0
-    for image in scaled:
-        joined.paste(image, (x, 0))
-        x += image.width
-    joined.thumbnail((MAX_SIDE, MAX_SIDE))
-    return joined

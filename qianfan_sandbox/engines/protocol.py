@@ -1,30 +1,15 @@
-"""What engines and the rest of the sandbox exchange: conversations, replies, vectors, steps of a
+"""What the engine and the rest of the sandbox exchange: conversations, replies, steps of a
 training.
-
-The built-in engine trains, and does what the configured one cannot. A `ChatModel` answers: the base
-model, or the model of a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 from qfnb.wire.base import JsonMapping, JsonObject
 
-Ability = Literal["chat", "embeddings", "streaming", "tools", "training"]
-"""What an engine or a model can do.
-
-`streaming`: it yields pieces as they are written. `tools`: it handles functions, pictures and
-response formats.
-"""
-
-ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
-"""The category of an engine's error; each has a code on v1 and on v2."""
-
-# what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
-Delta = JsonMapping
 Pair = tuple[str, str]
 
 
@@ -39,44 +24,15 @@ class Preference(NamedTuple):
 PASSES_PER_EPOCH = 5
 """Passes of the small local model that stand for one epoch of a large one."""
 
-BUILT_IN = "qfnb local model, not ERNIE"  # the label of the built-in engine
-
-
-class EngineError(Exception):
-    """An engine has failed.
-
-    Attributes:
-        message: the reason, without any key.
-        category: decides the code of the refusal.
-        retry_after: seconds to wait as the header `Retry-After` has them, "" for none.
-    """
-
-    def __init__(
-        self, message: str, category: ErrorCategory = "server", *, retry_after: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.category = category
-        self.retry_after = retry_after
+BUILT_IN = "qfnb local model, not ERNIE"  # the label of the engine
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages to answer, with options.
-
-    Attributes:
-        options: by OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools,
-            response_format, ...
-    """
+    """Messages to answer, with options."""
 
     messages: Sequence[JsonMapping]  # in OpenAI's form; the last one is answered
-    options: JsonMapping = field(default_factory=dict)
-
-    @classmethod
-    def from_prompt(cls, prompt: str, **options: float | None) -> Conversation:
-        """Return the conversation of one question; options that are None are omitted."""
-        set_options = {name: value for name, value in options.items() if value is not None}
-        return cls([{"role": "user", "content": prompt}], set_options)
+    options: JsonMapping = field(default_factory=dict)  # temperature, seed, stop
 
     @property
     def texts(self) -> list[str]:
@@ -94,23 +50,11 @@ class EngineReply:
     """An answer."""
 
     kind: str  # which part of the engine wrote it
-    confidence: float  # how sure the model is, 0-1; NaN if unknown
+    confidence: float  # how sure the model is, 0-1
     text: str  # the text
-    label: str = BUILT_IN  # the label of the engine
     reason: str = "stop"  # OpenAI's `finish_reason`
-    # the tokens that the engine counted, None if it does not count
-    usage: Mapping[str, int] | None = None
     # of the message: tool_calls, reasoning_content
     extra: JsonMapping = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """Texts as vectors."""
-
-    rows: Sequence[Sequence[float]]  # one vector for each text
-    label: str  # the label of the engine
-    tokens: int | None = None  # the tokens that the engine counted, None if it does not count
 
 
 @dataclass(frozen=True)
@@ -140,57 +84,6 @@ class Step:
 
 # called with each step; when it returns False the training stops
 Observer = Callable[[Step], bool | None]
-
-
-class ChatModel(Protocol):
-    """A model that answers on the server's loop."""
-
-    @property
-    def abilities(self) -> frozenset[Ability]:
-        """What it can do."""
-
-    async def answer(self, conversation: Conversation) -> EngineReply:
-        """Answer the last message of a conversation. Raises EngineError."""
-
-
-@runtime_checkable
-class StreamingModel(Protocol):
-    """A model that yields pieces as they are written."""
-
-    def stream(self, conversation: Conversation) -> AsyncIterator[Delta | EngineReply]:
-        """Yield what each piece adds, then the whole reply; closing the iterator stops the
-        model.
-        """
-
-
-class Engine(Protocol):
-    """One of the interchangeable engines."""
-
-    @property
-    def name(self) -> str:
-        """`builtin` or `upstream`."""
-
-    @property
-    def label(self) -> str:
-        """The label that every reply carries."""
-
-    @property
-    def abilities(self) -> frozenset[Ability]:
-        """What it can do."""
-
-    @property
-    def model_names(self) -> frozenset[str]:
-        """Names of models that it serves on v2 beside the platform's."""
-
-    def base_model(self, name: str = "") -> ChatModel:
-        """Return the model that answers for a preset model, or for one of `model_names`."""
-
-    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
-        """Return a vector for each text, of some dimensions where the engine has a choice.
-
-        Raises:
-            EngineError: the engine has failed.
-        """
 
 
 def content_text(content: str | list[JsonObject] | None) -> str:

@@ -1,7 +1,5 @@
 """Jobs and runs in both versions of fine-tuning: validated, queued, described and deleted."""
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,13 +12,10 @@ from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from .. import datasets
 from ..engines.builtin import engine
 from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
-from ..http.call import Call, beijing_spaced, emulates, fields_of, page_by_marker, utc
+from ..http.call import Call, beijing_spaced, emulates, fields_of, handles, page_by_marker, utc
 from ..state.store import Document, random_id
 from . import supported_models, worker
 from .worker import weights_name, weights_names
-
-VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
-"""The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
 
 REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
 TRAINED_ON_BOTH = (
@@ -119,14 +114,12 @@ def validate_source(
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if not any(worker.is_usable(row, mode) for row in rows):
-        raise call.invalid(
-            field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
-        )
+        reason = f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
+        raise call.invalid(field, reason)
     if len(rows) > engine.MAX_ROWS:
-        raise call.invalid(
-            field,
-            tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{engine.MAX_ROWS:,}"),
-        )
+        limit = f"{engine.MAX_ROWS:,}"
+        reason = tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=limit)
+        raise call.invalid(field, reason)
     return source
 
 
@@ -150,7 +143,7 @@ def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "
 
 def runs_of_job(call: Call, job_id: str) -> list[Document]:
     """Return the runs of a job, the oldest first."""
-    return [task for task in call.store.all("task") if task["job"] == job_id]
+    return call.store.all("task", job=job_id)
 
 
 def run_number(call: Call, task: Document) -> int:
@@ -190,12 +183,13 @@ def start_run(
     before = 0
     base = None
     if earlier:
-        shared = dict(zip(earlier["datasets"], earlier["rates"], strict=True))
-        shared = {source: rate for source, rate in shared.items() if source not in rates}
+        shared = dict(worker.sources_of(earlier))
+        for source in rates:
+            shared.pop(source, None)
         before = len(shared)
         rates = shared | rates
         base = find_weights(call, earlier, step) if earlier["scale"] == scale else None
-    if base and not world.engines.can_continue_from(base):
+    if base and not engine.is_model(call.store.read_file(f"{base}.npz") or b""):
         base = None
     task = world.store.add(
         "task",
@@ -213,7 +207,7 @@ def start_run(
         increment=earlier["id"] if earlier else None,
         base=base,
         checkpoints=[],
-        engine=engine.BuiltinEngine.name,
+        engine="builtin",
         effective=_local_hyperparameters(job, scale, values),
         passes_per_epoch=PASSES_PER_EPOCH,
         plan=world.lifecycle.plan(
@@ -261,7 +255,9 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
     kept = set(task.get("checkpoints", ()))
     if points and task["status"] in worker.FINAL_STATUSES:
         kept.add(points[-1]["step"])
-    return [point | {"kept": point["step"] in kept} for point in points]
+    for point in points:
+        point["kept"] = point["step"] in kept
+    return points
 
 
 def describe_checkpoints(call: Call, task: Document) -> str:
@@ -277,14 +273,6 @@ def run_status(call: Call, task: Document) -> str:
     return str(task["status"])
 
 
-def board_to_wire(task: Document) -> dict[str, str]:
-    """Return the link to a run's loss curves, nothing before its start."""
-    if task["started"] is None:
-        return {}
-    run = json.dumps({"runId": f"run-{task['id'].removeprefix('task-')}"})
-    return {"vdlLink": VISUALDL_URL + base64.b64encode(run.encode()).decode()}
-
-
 def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """Delete runs, and their weights unless a version was published from them.
 
@@ -298,10 +286,8 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """
     store = call.store
     for task in tasks:
-        if task["status"] == worker.RUNNING:
-            raise call.invalid(field, f"{task['id']} is running; stop it first")
         if task["status"] not in worker.FINAL_STATUSES:
-            raise call.invalid(field, f"{task['id']} waits for its turn; stop it first")
+            raise call.invalid(field, f"{task['id']} is {task['status']}; stop it first")
     published = {row["task"] for row in store.all("version")}
     for task in tasks:
         store.drop_points(task["id"])
@@ -373,30 +359,26 @@ def create_task(call: Call, body: wire.CreateTask) -> JsonObject:
 @emulates(wire.LIST_JOBS)
 def list_jobs(call: Call, body: wire.ListJobs) -> JsonObject:
     """List the jobs, the newest first."""
-    rows = []
-    for job in reversed(call.store.all("job")):
-        row = _job_to_wire(job)
-        is_mode = row["trainMode"] == (body.train_model or row["trainMode"])
-        if is_mode and row["model"] == (body.model or row["model"]):
-            rows.append(row)
-    return page_by_marker(call, rows, "jobId", body, "jobList")
+    filters = {}
+    if body.train_model:
+        filters["mode"] = body.train_model
+    if body.model:
+        filters["model"] = body.model
+    jobs = call.store.all("job", **filters)[::-1]
+    return page_by_marker(call, jobs, body, _job_to_wire, "jobList")
 
 
 @emulates(wire.LIST_TASKS)
 def list_tasks(call: Call, body: wire.ListTasks) -> JsonObject:
     """List the runs of a job, the newest first."""
     job = call.find("job", body.job_id, "jobId")
-    rows = [_task_to_wire(call, job, task) for task in reversed(runs_of_job(call, job["id"]))]
-    return page_by_marker(call, rows, "taskId", body, "taskList")
+    return page_by_marker(call, runs_of_job(call, job["id"])[::-1], body, _task_to_wire, "taskList")
 
 
-@emulates(wire.DESCRIBE_TASK)
-def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
+def describe_task(call: Call, task: Document) -> JsonObject:
     """Describe a run; the checkpoints of a running run are the sandbox's extension."""
-    task = call.find("task", body.task_id, "taskId")
-    job = call.store.get("job", task["job"]) or {}
     status = task["status"]
-    state = _task_to_wire(call, job, task) | board_to_wire(task)
+    state = _task_to_wire(call, task)
     state |= {
         "hyperParameterConfig": task["hyper_parameters"],
         "datasetConfig": _data_to_wire(task),
@@ -413,26 +395,34 @@ def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
     return state
 
 
-@emulates(wire.STOP_TASK)
-def stop_task(call: Call, body: wire.TaskRef) -> bool:
+handles(wire.DESCRIBE_TASK, "task", "taskId", describe_task)
+
+
+def stop_task(call: Call, task: Document) -> bool:
     """Stop a run."""
-    return worker.stop_run(call.world, call.find("task", body.task_id, "taskId")["id"])
+    return worker.stop_run(call.world, task["id"])
 
 
-@emulates(wire.DELETE_TASK)
-def delete_task(call: Call, body: wire.TaskRef) -> bool:
+handles(wire.STOP_TASK, "task", "taskId", stop_task)
+
+
+def delete_task(call: Call, task: Document) -> bool:
     """Delete a run that has ended."""
-    delete_runs(call, "taskId", [call.find("task", body.task_id, "taskId")])
+    delete_runs(call, "taskId", [task])
     return True
 
 
-@emulates(wire.DELETE_JOB)
-def delete_job(call: Call, body: wire.JobRef) -> bool:
+handles(wire.DELETE_TASK, "task", "taskId", delete_task)
+
+
+def delete_job(call: Call, job: Document) -> bool:
     """Delete a job with its runs, all of which have ended."""
-    job = call.find("job", body.job_id, "jobId")
     delete_runs(call, "jobId", runs_of_job(call, job["id"]))
     call.store.remove("job", job["id"])
     return True
+
+
+handles(wire.DELETE_JOB, "job", "jobId", delete_job)
 
 
 def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask) -> JsonObject:
@@ -465,19 +455,18 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
     return earlier
 
 
-def _job_to_wire(job: Document) -> JsonObject:
+def _job_to_wire(call: Call, job: Document) -> JsonObject:
     return {
         **fields_of(job, "name", "description", "model", jobId="id", trainMode="mode"),
         "createDate": utc(job["created"]),
     }
 
 
-def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
+def _task_to_wire(call: Call, task: Document) -> JsonObject:
+    job = call.find("job", task["job"], "jobId")
     return {
         **fields_of(task, taskId="id", jobId="job", trainMode="mode", parameterScale="scale"),
-        "jobName": job.get("name", ""),
-        "jobDescription": job.get("description", ""),
-        "model": job.get("model", ""),
+        **fields_of(job, "model", jobName="name", jobDescription="description"),
         "runStatus": run_status(call, task),
         "createDate": utc(task["created"]),
         "finishDate": utc(task["finished"]),
@@ -486,8 +475,9 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
 
 def _data_to_wire(task: Document) -> JsonObject:
     """Return the data of a run, without that of the runs that it continues."""
-    sources = list(zip(task["datasets"], task["rates"], strict=True))[task["before"] :]
-    versions = [{"versionId": source, "samplingRate": rate} for source, rate in sources]
+    versions = []
+    for source, rate in worker.sources_of(task)[task["before"] :]:
+        versions.append({"versionId": source, "samplingRate": rate})
     return {"versions": versions, "splitRatio": task["split_ratio"]}
 
 
@@ -569,7 +559,6 @@ def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
         "trainTime": int(end - started) if started else 0,
         "startTime": beijing_spaced(task["created"]),
         "finishTime": beijing_spaced(finished),
-        "vdlLink": board_to_wire(task).get("vdlLink", ""),
         "sandbox": {
             "engine": BUILT_IN,
             "queued": task["status"] != worker.RUNNING and not finished,
@@ -581,7 +570,7 @@ def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
 def stop_job(call: Call, body: wire.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return worker.stop_run(call.world, task["id"])
+    return stop_task(call, task)
 
 
 def _assign_model(call: Call, job: Document, body: wire.CreateJobV1) -> Document:

@@ -33,16 +33,15 @@ NO_STOP_WORDS: frozenset[str] = frozenset()
 
 def platform_metrics(model: LanguageModel, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return {"BLEU-4": "58.62%", ...}; empty when nothing was held out."""
-    rows = [
-        similarity(model.reply(prompt).text, reference)
-        for prompt, reference in pairs[:MAX_SCORED_PAIRS]
-    ]
-    if not rows:
-        return {}
-    return {
-        wire_name: format_percent(sum(row[name] for row in rows) / len(rows))
-        for name, wire_name in SCORE_NAMES.items()
-    }
+    rows = []
+    for prompt, reference in pairs[:MAX_SCORED_PAIRS]:
+        rows.append(similarity(model.reply(prompt).text, reference))
+    metrics = {}
+    for name, wire_name in SCORE_NAMES.items():
+        if rows:
+            mean = sum(row[name] for row in rows) / len(rows)
+            metrics[wire_name] = format_percent(mean)
+    return metrics
 
 
 def similarity(
@@ -80,14 +79,10 @@ def words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
 
 def word_unit() -> str:
     """Return the unit that counts as a word: "jieba" or "characters"."""
-    if load_cutter():
-        return "jieba"
-    return "characters"
+    return "jieba" if load_cutter() else "characters"
 
 
 def mean_score(rows: Sequence[Mapping[str, float]], name: str) -> float:
     """Return the mean of a score to four digits, 0 when no row has it."""
     values = [row[name] for row in rows if name in row]
-    if values:
-        return round(sum(values) / len(values), 4)
-    return 0
+    return round(sum(values) / len(values), 4) if values else 0

@@ -7,6 +7,7 @@ and the hyper-parameters of DPO and KTO, were not
 established: they are a guess. The platform's own list changes without notice.
 """
 
+import copy
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds
 from .worker import PARAMETERS, PREFERENCE_LOSSES
 
 Parameter = JsonObject
-"""A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""
+"""A hyper-parameter as the platform handles it: key, name, type, allowed values and default."""
 
 _TABLE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 """keys: name, description and type of each; parameters: key, kind of check, allowed values and
@@ -79,20 +80,21 @@ def with_extensions(models: Iterable[JsonObject]) -> list[JsonObject]:
     """Return models whose train modes say `sandbox: {seconds: ...}`, those of a training on this
     computer.
     """
-    extended = []
-    for model in models:
-        modes = []
+    extended = copy.deepcopy([*models])
+    for model in extended:
         for mode in model["supportTrainMode"]:
             seconds = training_seconds(preferences=mode["trainMode"] in PREFERENCE_LOSSES)
-            modes.append(mode | {"sandbox": {"seconds": seconds}})
-        extended.append(model | {"supportTrainMode": modes})
+            mode["sandbox"] = {"seconds": seconds}
     return extended
 
 
 def find_model(model: str) -> JsonObject | None:
     """Return a model by its name or by a train type of v1, None if it cannot be tuned here."""
     name = wire.TRAIN_TYPES.get(model.lower(), model).lower()
-    return next((row for row in WIRE_MODELS if row["model"].lower() == name), None)
+    for row in WIRE_MODELS:
+        if row["model"].lower() == name:
+            return row
+    return None
 
 
 def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
@@ -104,10 +106,11 @@ def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None
         mode: the train mode, e.g. `SFT`.
         scale: the parameter scale, e.g. `LoRA`.
     """
-    for row in (find_model(model) or {"supportTrainMode": []})["supportTrainMode"]:
-        scales = {entry["parameterScale"]: entry for entry in row["supportParameterScale"]}
-        if row["trainMode"] == mode and scale in scales:
-            return list(scales[scale]["supportHyperParameterConfig"])
+    row = find_model(model) or {"supportTrainMode": []}
+    for train_mode in row["supportTrainMode"]:
+        for entry in train_mode["supportParameterScale"]:
+            if (train_mode["trainMode"], entry["parameterScale"]) == (mode, scale):
+                return list(entry["supportHyperParameterConfig"])
     return None
 
 

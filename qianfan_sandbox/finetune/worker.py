@@ -72,10 +72,8 @@ def weights_name(task: Document, step: int | None, last_step: int | None) -> str
 
 def weights_names(task: Document) -> list[str]:
     """Return all names under which weights of a run are kept."""
-    return [
-        task["id"],
-        *(checkpoint_name(task["id"], step) for step in task.get("checkpoints", ())),
-    ]
+    steps = task.get("checkpoints", ())
+    return [task["id"], *(checkpoint_name(task["id"], step) for step in steps)]
 
 
 class RunRecorder:
@@ -115,9 +113,8 @@ class RunRecorder:
         if step.quiet:
             return not self._should_stop()
         self._store.add_point(task_id, _loss_point(step, self._task))
-        self.rewards = {
-            f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()
-        } or self.rewards
+        for name, value in step.rewards.items():
+            self.rewards[f"rewards/{name}"] = round(value, 4)
         self._keep_checkpoints(step)
         self._judge_validation(step)
         percent = self._prepared + round((TRAINED_PERCENT - self._prepared) * fraction)
@@ -140,9 +137,8 @@ class RunRecorder:
             self._best_step = step.step
             self._best_loss = step.validation_loss or 0.0
         if self._is_due(step):
-            self._saved = [*self._saved, step.step][
-                -int(self._values.get("checkpointCount", MAX_CHECKPOINTS)) :
-            ]
+            count = int(self._values.get("checkpointCount", MAX_CHECKPOINTS))
+            self._saved = [*self._saved, step.step][-count:]
         wanted = {*self._saved, self._best_step} - {0}
         if wanted == kept or step.snapshot is None or step.step == step.total_steps:
             return
@@ -164,20 +160,16 @@ class RunRecorder:
         """Decide on an early stop: the validation loss has not fallen by the threshold for some
         validations.
         """
-        if step.validation_loss is None or self._values.get("earlyStopping") not in {
-            True,
-            "True",
-            "true",
-        }:
+        values = self._values
+        if step.validation_loss is None or values.get("earlyStopping") not in {True, "True"}:
             return
-        if step.validation_loss < self._reference_loss - float(
-            self._values.get("earlyStoppingThreshold", 0.01)
-        ):
+        threshold = float(values.get("earlyStoppingThreshold", 0.01))
+        if step.validation_loss < self._reference_loss - threshold:
             self._reference_loss = step.validation_loss
             self._stale = 0
             return
         self._stale += 1
-        if self._stale >= int(self._values.get("earlyStoppingPatience", 3)):
+        if self._stale >= int(values.get("earlyStoppingPatience", 3)):
             self.early_stop = (
                 f"early stop at step {step.step}: the validation loss was lowest "
                 f"at {self._best_step}"
@@ -191,17 +183,13 @@ def _loss_point(step: Step, task: Document) -> Document:
         "epoch": round(step.epoch / task["passes_per_epoch"], 3),
         "trainingLoss": round(step.training_loss, 5),
     }
-    if task["mode"] in PREFERENCE_LOSSES:
-        point |= (
-            {"rewards": {name: round(value, 5) for name, value in step.rewards.items()}}
-            if step.rewards
-            else {}
-        )
-    elif step.validation_loss is not None:
-        point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
-    if step.validation_loss is None:
-        return point
-    return point | {"validationLoss": round(step.validation_loss, 5)}
+    if step.rewards:
+        point["rewards"] = {name: round(value, 5) for name, value in step.rewards.items()}
+    if step.validation_loss is not None:
+        if task["mode"] not in PREFERENCE_LOSSES:
+            point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
+        point["validationLoss"] = round(step.validation_loss, 5)
+    return point
 
 
 WAITING = "Waiting"
@@ -292,7 +280,8 @@ def _train_model(
 
     base = None
     if task["base"]:
-        base = model.LanguageModel.load(world.engines.read_model(task["base"]))
+        weights = world.store.read_file(f"{task['base']}.npz")
+        base = model.LanguageModel.load(weights or b"")
     values = training.Hyperparameters(**task["effective"])
     if (loss := PREFERENCE_LOSSES.get(task["mode"])) is None:
         pairs, held_out = load_pairs(world.store, task)
@@ -340,12 +329,10 @@ def load_pairs(store: Store, task: Document) -> tuple[list[Pair], list[Pair]]:
     """Return the pairs for training and those held out, of the run and of those whose data it
     shares.
     """
-    pairs = [
-        pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)
-    ]
-    return split_validation(
-        continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"]
-    )
+    pairs = _sampled(read_pairs, store, sources_of(task))
+    if task["texts"]:
+        pairs = continuation_pairs(pairs)
+    return split_validation(pairs, task["split_ratio"])
 
 
 def load_preferences(
@@ -354,18 +341,21 @@ def load_preferences(
     """Return the preferences for training, those held out, and the pairs of the runs whose data it
     shares.
     """
-    sources = _sources(task)
-    earlier = sources[: task["before"]]
-    own = sources[task["before"] :]
-    preferences = [
-        row for source, rate in own for row in sample(read_preferences(store, source), rate)
-    ]
-    earlier_pairs = [
-        pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)
-    ]
-    return *split_validation(preferences, task["split_ratio"]), [
-        pair for pair in earlier_pairs if all(pair)
-    ]
+    sources = sources_of(task)
+    before = task["before"]
+    rows = _sampled(read_preferences, store, sources[before:])
+    earlier_pairs = [pair for pair in _sampled(read_pairs, store, sources[:before]) if all(pair)]
+    return *split_validation(rows, task["split_ratio"]), earlier_pairs
+
+
+def _sampled(
+    reader: Callable[[Store, str], list[RowT]], store: Store, sources: Sequence[tuple[str, float]]
+) -> list[RowT]:
+    """Return the rows of sources, each source sampled at its rate."""
+    sampled: list[RowT] = []
+    for source, rate in sources:
+        sampled += sample(reader(store, source), rate)
+    return sampled
 
 
 def read_pairs(store: Store, source: str) -> list[Pair]:
@@ -374,10 +364,8 @@ def read_pairs(store: Store, source: str) -> list[Pair]:
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
-    return [
-        rows.last_pair(row)
-        for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
-    ]
+    source_rows = _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
+    return [rows.last_pair(row) for row in source_rows]
 
 
 def read_preferences(store: Store, source: str) -> list[Preference]:
@@ -387,8 +375,11 @@ def read_preferences(store: Store, source: str) -> list[Preference]:
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
-    source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
-    return [Preference(*judged) for row in source_rows for judged in rows.judged_answers(row)]
+    preferences = []
+    for row in _read_rows(store, source, PREFERENCE_FORMAT):
+        for judged in rows.judged_answers(row):
+            preferences.append(Preference(*judged))
+    return preferences
 
 
 def is_usable(row: Pair | Preference, mode: str) -> bool:
@@ -404,12 +395,11 @@ def is_usable(row: Pair | Preference, mode: str) -> bool:
 def sample(rows: Sequence[RowT], rate: float) -> list[RowT]:
     """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
     repeats, fraction = divmod(rate, 1)
-    partial = [
-        row
-        for index, row in enumerate(rows)
-        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
-    ]
-    return [*rows] * int(repeats) + partial
+    sampled = [*rows] * int(repeats)
+    for index, row in enumerate(rows):
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction):
+            sampled.append(row)
+    return sampled
 
 
 def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:
@@ -434,7 +424,8 @@ def split_validation(rows: Sequence[RowT], percent: int) -> tuple[list[RowT], li
     return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
 
 
-def _sources(task: Document) -> list[tuple[str, float]]:
+def sources_of(task: Document) -> list[tuple[str, float]]:
+    """Return the datasets and objects of a run, each with its sampling rate."""
     return list(zip(task["datasets"], task["rates"], strict=True))
 
 
@@ -455,7 +446,7 @@ def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
     dataset = store.get("dataset", source)
     if dataset is None:
         raise ValueError(f"{source} does not exist")
-    return [entity.row for _, entity in rows.iter_entities(store, dataset)]
+    return [entity.row for entity in rows.iter_entities(store, dataset)]
 
 
 def _parse(address: str, content: bytes, data_format: str) -> RowParser:

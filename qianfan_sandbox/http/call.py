@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ SANDBOX_HEADER = {"x-qfnb-sandbox": "1"}
 INVALID_REQUEST = "invalid_request_error"
 """The type of v2's errors that are the caller's."""
 
+WRONG_ARGUMENT = 336003
+WRONG_CONSOLE_ARGUMENT = 500001
+"""v1's numbers of a wrong argument, of inference and of management."""
+
 
 class Refusal(Exception):
     """An error answer.
@@ -53,32 +58,6 @@ class Refusal(Exception):
     def to_response(self) -> Response:
         """Return what is sent."""
         return as_json(self.body, self.status, self.headers)
-
-
-def build_refusal(
-    endpoint: AnyEndpoint,
-    message: str,
-    *,
-    code: int,
-    v2_code: str = "invalid_argument",
-    status: int = 400,
-    type_: str = INVALID_REQUEST,
-) -> Refusal:
-    """Return a refusal in an operation's own shape.
-
-    Args:
-        endpoint: the operation.
-        message: the reason.
-        code: the number of v1 and of v1's management.
-        v2_code: v2's code, a word.
-        status: the HTTP status of v2 and of actions; v1 refuses inside HTTP 200.
-        type_: v2's type of error.
-    """
-    if endpoint.plane == "v2":
-        return v2_refusal(v2_code, message, status=status, type_=type_)
-    if endpoint.plane == "console":
-        return console_refusal(endpoint.envelope, code, message, status=status)
-    return v1_refusal(code, message)
 
 
 def v1_refusal(code: int, message: str) -> Refusal:
@@ -194,19 +173,26 @@ class Call:
 
         Args:
             message: the reason.
-            code: v1's number, by default that of a wrong argument.
+            code: the number of v1 and of v1's management; default: that of a wrong argument.
             v2_code: v2's code, a word.
-            status: the HTTP status of v2 and of actions.
+            status: the HTTP status of v2 and of actions; v1 refuses inside HTTP 200.
             type_: v2's type of error.
         """
-        number = code or (500001 if self.endpoint.plane == "console" else 336003)
-        refusal = build_refusal(
-            self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_
-        )
-        if self.endpoint.path.startswith("/wenxinworkshop/prompt/"):
+        endpoint = self.endpoint
+        if endpoint.plane == "v2":
+            return v2_refusal(v2_code, message, status=status, type_=type_)
+        if endpoint.plane != "console":
+            return v1_refusal(code or WRONG_ARGUMENT, message)
+        number = code or WRONG_CONSOLE_ARGUMENT
+        refusal = console_refusal(endpoint.envelope, number, message, status=status)
+        if endpoint.path.startswith("/wenxinworkshop/prompt/"):
             # v1's prompts have a message of their own shape
             refusal.body["message"] = {"global": message}
         return refusal
+
+    def head(self, kind: str) -> JsonObject:
+        """Return what answers of inference begin with; `kind` is their `object`."""
+        return {"id": self.id, "object": kind, "created": int(time.time())}
 
     def find(self, kind: str, key: Id, field: str) -> Document:
         """Return the document of a kind with an id or a number.
@@ -222,6 +208,21 @@ class Call:
         document = self.store.get(kind, key)
         if document is None:
             raise self.invalid(field, f"{key} does not exist")
+        return document
+
+    def find_in_path(self, kind: str) -> Document:
+        """Return the document of a kind that the path names, as `batch_id`; a refusal of v2 without
+        it.
+        """
+        return self.find_v2(kind, self.path[f"{kind}_id"])
+
+    def find_v2(self, kind: str, key: str) -> Document:
+        """Return the document of a kind with an id, unless it was deleted; a refusal of v2 without
+        it.
+        """
+        document = self.store.get(kind, key)
+        if document is None or document.get("deleted"):
+            raise v2_refusal(f"{kind}_not_found", f"No such {kind}: {key}", status=404)
         return document
 
     def invalid(self, field: str, reason: str) -> Refusal:
@@ -283,6 +284,20 @@ def emulates(
     return register
 
 
+DocumentHandler = Callable[[Call, Document], Any]
+
+
+def handles(endpoint: Endpoint[B, R], kind: str, field: str, handler: DocumentHandler) -> None:
+    """Register the handler of an operation on the document of a kind that a field of the request
+    names.
+    """
+
+    def handle(call: Call, body: B) -> Any:
+        return handler(call, call.find(kind, body.to_wire()[field], field))
+
+    emulates(endpoint)(handle)
+
+
 def parse_request(call: Call, content: bytes) -> Record:
     """Return the record in a request: in the query of a GET, in the body of all others.
 
@@ -292,7 +307,7 @@ def parse_request(call: Call, content: bytes) -> Record:
     if call.endpoint.method == "GET":
         return parse_record(call, dict(call.query))
     try:
-        value = json.loads(content or b"{}", parse_constant=_reject_constant)
+        value = json.loads(content or b"{}", parse_constant=reject_constant)
         if b"\\u" in content:
             json.dumps(value, ensure_ascii=False).encode()  # raises for half a surrogate pair
     except (ValueError, RecursionError):
@@ -300,7 +315,8 @@ def parse_request(call: Call, content: bytes) -> Record:
     return parse_record(call, value)
 
 
-def _reject_constant(constant: str) -> NoReturn:
+def reject_constant(constant: str) -> NoReturn:
+    """Raise for NaN and the like, which Python reads as JSON."""
     raise ValueError(f"{constant} is not JSON")
 
 
@@ -390,13 +406,7 @@ def dispatch(
         return DispatchResult(refusal.status, call.id, refusal.body)
     except Exception:  # one request must not end the others
         log.exception("a request of a batch failed")
-        internal = call.refusal(
-            "Internal error",
-            code=336000,
-            v2_code="internal_error",
-            status=500,
-            type_="server_error",
-        )
+        internal = call.refusal("Internal error", code=336000, v2_code="internal_error", status=500)
         return DispatchResult(internal.status, call.id, internal.body)
 
 
@@ -408,49 +418,63 @@ MAX_PAGE_SIZE = 100
 
 
 def page_by_marker(
-    call: Call, rows: Sequence[JsonObject], id_field: str, request: PageRequest, name: str = "items"
+    call: Call,
+    documents: Sequence[Document],
+    request: PageRequest,
+    show: DocumentHandler,
+    name: str = "items",
 ) -> JsonObject:
-    """Return a page of rows under a name, and its `pageInfo`.
+    """Return a page of documents under a name, and its `pageInfo`.
 
     Args:
         call: the call.
-        rows: all rows, the newest first.
-        id_field: the key of a row's id; markers are ids.
+        documents: all documents, the newest first; markers are their ids.
         request: the requested page.
+        show: returns a document as it is sent.
         name: the key of the page in the answer.
     """
-    max_keys = request.max_keys
-    if max_keys is None:
-        max_keys = DEFAULT_PAGE_SIZE
-    size = _validate_size(call, "maxKeys", max_keys)
-    ids = [row[id_field] for row in rows]
-    if request.marker and request.marker not in ids:
-        raise call.invalid("marker", f"{request.marker} does not exist")
+    size = DEFAULT_PAGE_SIZE
+    if request.max_keys is not None:
+        size = _validate_size(call, "maxKeys", request.max_keys)
+    ids = [document["id"] for document in documents]
+    marker = request.marker or ""
+    if marker and marker not in ids:
+        raise call.invalid("marker", f"{marker} does not exist")
+    start = ids.index(marker) + 1 if marker else 0
+    end = start + size
     if request.page_reverse:
-        if request.marker:
-            end = ids.index(request.marker)
-        else:
-            end = len(rows)
+        end = start - 1 if marker else len(ids)
         start = max(0, end - size)
-        has_more = start > 0
-    else:
-        if request.marker:
-            start = ids.index(request.marker) + 1
-        else:
-            start = 0
-        end = start + size
-        has_more = end < len(rows)
-    info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
-    if has_more:
-        info["nextMarker"] = ids[start] if request.page_reverse else ids[end - 1]
-    return {name: list(rows[start:end]), "pageInfo": info}
+    info = {"marker": marker, "maxKeys": size, "isTruncated": end < len(ids)}
+    last = end - 1
+    if request.page_reverse:
+        info["isTruncated"] = start > 0
+        last = start
+    if info["isTruncated"]:
+        info["nextMarker"] = ids[last]
+    return {name: [show(call, document) for document in documents[start:end]], "pageInfo": info}
 
 
-def page_ends(page: Sequence[JsonObject]) -> JsonObject:
-    """Return the first and the last id of a page."""
-    if not page:
-        return {"first_id": None, "last_id": None}
-    return {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+def page_by_id(
+    call: Call,
+    rows: Sequence[JsonObject],
+    after: str | None,
+    limit: int,
+    show: Callable[[JsonObject], JsonObject] = dict,
+) -> JsonObject:
+    """Return the answer with at most `limit` rows after the one with an id, in OpenAI's form."""
+    ids = [row["id"] for row in rows]
+    if after and after not in ids:
+        raise call.invalid("after", f"{after} is not in the list")
+    start = ids.index(after) + 1 if after else 0
+    page = [show(row) for row in rows[start : start + limit]]
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": start + limit < len(rows),
+    }
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
@@ -465,11 +489,11 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
     Raises:
         Refusal: the number or the size is out of range.
     """
-    if page is not None and page < 1:
+    number = 1 if page is None else page
+    if number < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
-    if size is None:
-        size = 20
-    return page_by_offset(call, rows, ((page or 1) - 1) * size, size)
+    size = 20 if size is None else size
+    return page_by_offset(call, rows, (number - 1) * size, size)
 
 
 def page_by_offset(

@@ -30,7 +30,6 @@ from .call import (
     SANDBOX_HEADER,
     Call,
     Refusal,
-    build_refusal,
     emulates,
     gateway_refusal,
     utc,
@@ -114,21 +113,13 @@ def _verify_bearer(world: World, header: str) -> None:
     if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
         return
     # a number would name a document, too
-    if token.startswith("bce-v3/"):
-        issued = world.store.get("bearer", token)
-    else:
-        issued = None
-    if issued is None and token.startswith("bce-v3/ALTAK-"):
-        raise v2_refusal("invalid_iam_token", _OWN_KEYS_ONLY, status=401)
+    issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
     if issued is None or issued["until"] < time.time():
-        raise v2_refusal("invalid_iam_token", "invalid bearer token", status=401)
+        raise v2_refusal("invalid_iam_token", _OWN_KEYS_ONLY, status=401)
 
 
 def _verify_access_token(world: World, token: str) -> None:
-    if token.startswith("24."):
-        issued = world.store.get("token", token)
-    else:
-        issued = None
+    issued = world.store.get("token", token) if token.startswith("24.") else None
     if issued is None:
         raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():
@@ -221,7 +212,7 @@ async def serve(
         fault = requested_fault(request.headers, world.address.control_token)
         state.outcome = "errors"
         fault = fault or world.fault_rules.match(endpoint.name)
-        await inject_before_answer(world, endpoint, fault)
+        await inject_before_answer(call, fault)
         state.outcome = "validation"
         with fault_injection(fault):
             answer = await handle(call, request)
@@ -232,12 +223,12 @@ async def serve(
     except Exception:
         log.exception("%s failed", endpoint.name)
         state.outcome = "broken"
-        return fault_refusal(endpoint, Fault(status=500)).to_response()
+        return fault_refusal(call, Fault(status=500)).to_response()
     if fault is None:
         state.outcome = "good"
         return answer
     state.outcome = "faulted"
-    return corrupt_answer(answer, endpoint, fault)
+    return corrupt_answer(answer, call, fault)
 
 
 async def _enforce_rate_limit(call: Call, request: Request) -> None:
@@ -251,7 +242,7 @@ async def _enforce_rate_limit(call: Call, request: Request) -> None:
             status=429,
             type_="rate_limit_exceeded",
         )
-        refusal.headers.update(call.world.rate_headers())
+        refusal.headers.update(call.world.quota.headers())
         raise refusal
 
 
@@ -275,13 +266,6 @@ class PlatformError(NamedTuple):
     message: str
 
 
-_INVALID_WORDS = (
-    "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
-    "invalid_image_url", "invalid_plugin_argument", "invalid_image_genration_prompt",
-    "invalid_image_genration_refer_image", "image_url_unsafe", "system_unsafe",
-)  # fmt: skip
-"""Words of v2's refusals with status 400, in the platform's own spelling."""
-
 _ERRORS = [
     PlatformError(400, 336003, "invalid_argument", "Invalid argument"),
     PlatformError(401, 110, "invalid_iam_token", "Access token invalid"),
@@ -296,12 +280,11 @@ _ERRORS = [
     PlatformError(429, 17, "BILLING_INSUFFICIENT_BALANCE", "The account is in arrears"),
     PlatformError(401, 336004, "no_parameter_permission", "No permission for this"),
     PlatformError(401, 336005, "invalid_model", "No permission to use the model"),
-    *(PlatformError(400, 336003, word, word.replace("_", " ")) for word in _INVALID_WORDS),
     PlatformError(503, 336100, "server_busy", "Please try again"),
     PlatformError(500, 500000, "internal_error", "Internal error"),
     PlatformError(500, 336000, "internal_error", "Internal error"),
 ]
-"""The last one stands for all others."""
+"""The first one stands for all other words, the last one for all other numbers."""
 
 _ACTION_CODES = {
     400: "InappropriateJSON",
@@ -339,7 +322,7 @@ def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
         raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
 
 
-def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
+def fault_refusal(call: Call, fault: Fault) -> Refusal:
     """Return the refusal that a fault stands for, in the operation's own shape.
 
     An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
@@ -351,15 +334,14 @@ def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
         action_code = fault.code
     elif fault.code is not None:
         error = error._replace(code=fault.code)
-    refusal = build_refusal(
-        endpoint,
+    refusal = call.refusal(
         error.message,
         code=error.code,
         v2_code=error.v2_code,
         status=error.status,
         type_=_error_type(error),
     )
-    if endpoint.envelope == "action":
+    if call.endpoint.envelope == "action":
         refusal.body.update(code=action_code, message=error.message)
     if fault.status:
         refusal.status = fault.status
@@ -370,7 +352,7 @@ def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
     return refusal
 
 
-async def inject_before_answer(world: World, endpoint: AnyEndpoint, fault: Fault | None) -> None:
+async def inject_before_answer(call: Call, fault: Fault | None) -> None:
     """Do what a fault does before a call is answered.
 
     Raises:
@@ -379,23 +361,23 @@ async def inject_before_answer(world: World, endpoint: AnyEndpoint, fault: Fault
     if fault is None:
         return
     if fault.fault == "status":
-        raise fault_refusal(endpoint, fault)
+        raise fault_refusal(call, fault)
     if fault.fault == "slow":
         await asyncio.sleep(fault.seconds)
-    while fault.fault == "hold" and any(rule is fault for rule in world.fault_rules.rules):
+    while fault.fault == "hold" and fault in call.world.fault_rules.rules:
         await asyncio.sleep(HOLD_POLLING_S)
 
 
-def corrupt_answer(answer: Response, endpoint: AnyEndpoint, fault: Fault) -> Response:
+def corrupt_answer(answer: Response, call: Call, fault: Fault) -> Response:
     """Return an answer with what a fault does to its body."""
     if isinstance(answer, StreamingResponse):
-        answer.body_iterator = _corrupt_stream(answer.body_iterator, endpoint, fault)
+        answer.body_iterator = _corrupt_stream(answer.body_iterator, call, fault)
         return answer
     content = bytes(answer.body)
     if fault.fault == "malformed":
         return Response(_first_half(content), answer.status_code, SANDBOX_HEADER, answer.media_type)
     if fault.fault == "error":
-        return fault_refusal(endpoint, fault).to_response()
+        return fault_refusal(call, fault).to_response()
     if fault.fault in {"slow", "hold", "fail"}:
         return answer
     pieces = _corrupt_body(content, fault)
@@ -414,7 +396,7 @@ async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> AsyncIterator[bytes]:
+async def _corrupt_stream(pieces: Any, call: Call, fault: Fault) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
     count = 0
     async with aclosing(pieces):
@@ -426,7 +408,7 @@ async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> A
             if fault.fault == "reset":
                 raise ConnectionResetError("an injected fault")
             if fault.fault in {"cut", "error", "malformed"}:
-                yield _final_piece(piece, endpoint, fault)
+                yield _final_piece(piece, call, fault)
                 return
             if fault.fault == "drip":
                 await asyncio.sleep(fault.seconds)
@@ -440,12 +422,12 @@ async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> A
                 await asyncio.sleep(0.001)
 
 
-def _final_piece(piece: bytes, endpoint: AnyEndpoint, fault: Fault) -> bytes:
+def _final_piece(piece: bytes, call: Call, fault: Fault) -> bytes:
     """Return what a stream ends with instead of a piece."""
     if fault.fault == "malformed":
         return _first_half(piece) + b"\n\n"
     if fault.fault == "error":
-        refusal = fault_refusal(endpoint, fault)
+        refusal = fault_refusal(call, fault)
         return f"data: {json.dumps(refusal.body, ensure_ascii=False)}\n\n".encode()
     return b""
 
@@ -459,9 +441,8 @@ def _split_mid_character(content: bytes) -> list[bytes]:
     ASCII.
     """
     inside = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80]
-    middle = [len(content) // 2]
-    offsets = [0, *(inside[: MAX_SPLITS * 2 : 2] or middle), len(content)]
-    return [content[start:end] for start, end in pairwise(offsets)]
+    offsets = inside[: MAX_SPLITS * 2 : 2] or [len(content) // 2]
+    return [content[start:end] for start, end in pairwise([0, *offsets, len(content)])]
 
 
 def _find_error(fault: Fault) -> PlatformError:
@@ -471,4 +452,6 @@ def _find_error(fault: Fault) -> PlatformError:
         codes = (row.code, row.v2_code, _ACTION_CODES.get(row.status))
         if fault.code is not None and fault.code in codes:
             return row
+    if isinstance(fault.code, str):
+        return _ERRORS[0]
     return _ERRORS[-1]

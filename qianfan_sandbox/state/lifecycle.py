@@ -296,7 +296,9 @@ def with_checkpoints(
     While the clock stands still no row is answered; each `advance` allows one slice.
     """
     n_changes = clock.n_changes
-    results = {number: result for point in store.points(job) for number, result in point["rows"]}
+    results: dict[int, Any] = {}
+    for point in store.points(job):
+        results.update(point["rows"])
     pending = deque(number for number in range(len(rows)) if number not in results)
     while pending and not should_stop(results):
         if clock.speed == 0 and clock.n_changes == n_changes:

@@ -196,13 +196,14 @@ class Store:
         query = f"select number, id, body from document where kind = ? and {column} = ?"  # noqa: S608 - a constant
         return next(self._query(query, kind, str(key)), None)
 
-    def all(self, kind: str) -> list[Document]:
-        """Return all documents of a kind, the oldest first."""
-        return list(
-            self._query(
-                "select number, id, body from document where kind = ? order by number", kind
-            )
-        )
+    def all(self, kind: str, **fields: Any) -> list[Document]:
+        """Return all documents of a kind that have these fields, the oldest first."""
+        query = "select number, id, body from document where kind = ? order by number"
+        documents = []
+        for document in self._query(query, kind):
+            if document | fields == document:
+                documents.append(document)
+        return documents
 
     def update(self, id_: str, **changes: Any) -> None:
         """Change fields of a document."""

@@ -12,22 +12,25 @@ import os
 import re
 import secrets
 import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qfnb.wire.base import JsonMapping, JsonObject
-from qfnb.wire.sandbox import Address, EngineConfig, load_config
+from qfnb.wire.sandbox import Address
 
-from ..engines.builtin.engine import BuiltinEngine, is_model
-from ..engines.protocol import ChatModel, Engine, EngineError
+from ..engines.builtin import engine
 from ..failures import DeliveryCounter, FaultRules, Modes, RateQuota
 from .lifecycle import Clock, JobQueue, Lifecycle
 from .store import Document, Store, make_private
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 MODES_ID = "modes"
 
@@ -59,7 +62,6 @@ class World:
     Attributes:
         address: where it is and its keys.
         folder, store, clock, lifecycle: what it keeps, and the time in it.
-        engines: the models.
         queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
@@ -92,7 +94,7 @@ class World:
         self.lifecycle = Lifecycle(self.store, self.clock)
         self.recent_prompts: deque[tuple[str, str, float]] = deque(maxlen=MAX_PROMPTS)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
-        self.engines = EngineRegistry(self.store, load_config(folder))
+        self._tuned_models: dict[str, LanguageModel] = {}
         self.queues: dict[str, JobQueue] = {}
         for name, handlers in JOB_HANDLERS.items():
             jobs = {kind: partial(handler, self) for kind, handler in handlers.items()}
@@ -102,16 +104,11 @@ class World:
 
     def set_modes(self, changes: JsonMapping) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
-        self.recent_prompts.clear()
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
         if self.store.get("setting", MODES_ID) is None:
             self.store.add("setting", MODES_ID)
         self.store.update(MODES_ID, **self.modes.model_dump())
         return self.modes
-
-    def rate_headers(self) -> dict[str, str]:
-        """Return the headers of an answer about the limits, in the form that the mode says."""
-        return self.quota.headers(is_split=self.modes.rate_headers == "split")
 
     def close(self) -> None:
         """Stop what works in the background, and close the store."""
@@ -124,9 +121,14 @@ class World:
         jobs = next(queue for queue, handlers in JOB_HANDLERS.items() if kind in handlers)
         self.queues[jobs].enqueue(kind, document)
 
-    def warm_up(self) -> None:
-        """Load what the first answer needs."""
-        self.engines.active.base_model()
+    def tuned_model(self, run: str) -> LanguageModel | None:
+        """Return the model of a run, loaded; None if it has none that this engine made."""
+        if run not in self._tuned_models:
+            content = self.store.read_file(f"{run}.npz") or b""
+            if not engine.is_model(content):
+                return None
+            self._tuned_models[run] = engine.load_model(content)
+        return self._tuned_models[run]
 
     def record_activity(self, endpoint: str = "") -> None:
         """Count a call, and restart the idle time."""
@@ -176,11 +178,10 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 def list_snapshots(home: Path) -> list[JsonObject]:
     """Return the snapshots: name, time and size in bytes, the oldest first."""
-    manifests = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
-    ]
-    return sorted(manifests, key=lambda manifest: manifest["made"])
+    manifests = []
+    for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}"):
+        manifests.append(json.loads(path.read_text(encoding="utf-8")))
+    return sorted(manifests, key=itemgetter("made"))
 
 
 def create_snapshot(world: World, name: str) -> JsonObject:
@@ -249,67 +250,3 @@ def _existing_snapshot(home: Path, name: str) -> Path:
     if not (path / MANIFEST).is_file():
         raise LookupError(f"snapshot {name!r} does not exist")
     return path
-
-
-class EngineRegistry:
-    """The engines of one world; the built-in one trains.
-
-    Attributes:
-        active: the configured engine, which answers.
-        embedding_engine: the engine that embeds.
-    """
-
-    def __init__(self, store: Store, config: EngineConfig) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._loaded_models: dict[str, ChatModel] = {}
-        self._builtin = BuiltinEngine()
-        self.active: Engine = self._builtin
-        if config.engine == "upstream":
-            from ..engines.upstream import UpstreamEngine  # noqa: PLC0415 - aiohttp
-
-            self.active = UpstreamEngine(config)
-        self.embedding_engine: Engine = self._builtin
-        if "embeddings" in self.active.abilities:
-            self.embedding_engine = self.active
-
-    def tuned_model(self, run: str) -> ChatModel:
-        """Return the model of a run, loaded.
-
-        Raises:
-            EngineError: the run has no model, or one that another version made.
-        """
-        with self._lock:
-            if run not in self._loaded_models:
-                content = self.read_model(run)
-                if not is_model(content):
-                    raise EngineError(
-                        f"the model of {run} is not one of the built-in engine", "model"
-                    )
-                self._loaded_models[run] = self._builtin.load_model(content)
-            return self._loaded_models[run]
-
-    def can_continue_from(self, run: str) -> bool:
-        """Return whether a training can continue from a run's model."""
-        return is_model(self._store.read_file(f"{run}.npz") or b"")
-
-    def read_model(self, run: str) -> bytes:
-        """Return the bytes of a run's model.
-
-        Raises:
-            EngineError: it was deleted.
-        """
-        content = self._store.read_file(f"{run}.npz")
-        if content is None:
-            raise EngineError(f"{run} has no model")
-        return content
-
-    def describe(self) -> JsonObject:
-        """Return which engine runs and which ones train and embed; no key is in it."""
-        return {
-            "name": self.active.name,
-            "label": self.active.label,
-            "can": sorted(self.active.abilities),
-            "training": self._builtin.label,
-            "embeddings": self.embedding_engine.name,
-        }

@@ -6,14 +6,7 @@ import json
 import sqlite3
 
 import pytest
-from support.datasets import (
-    PAIR,
-    create_dataset,
-    exported_rows,
-    import_rows,
-    jsonl,
-    wait_until_idle,
-)
+from support.datasets import create_dataset, exported_rows, import_rows, wait_until_idle
 from support.waiting import wait_for
 
 from qfnb import errors
@@ -37,22 +30,6 @@ def test_a_template_has_an_id_of_each_kind_and_both_versions_show_it(sandbox):
     assert (one["negativeContent"], other["negativeContent"]) == ("不要水印", "不要{thing}")
     assert (one["templatePK"], other["templateId"]) == (key.template_pk, key.template_pk)
     assert (one["sceneType"], other["sceneType"], other["type"]) == (2, "TextToImage", "Custom")
-
-
-def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
-    key = create_template()
-    assert (
-        Prompt.update(
-            key.template_pk, name="词", template="写((count))首词", identifier="(())"
-        ).data
-        == key
-    )
-    row = Prompt.info(key.template_id).data
-    assert (row.template_name, row.template_variables, row.variable_identifier) == (
-        "词",
-        "count",
-        "(())",
-    )
 
 
 def test_templates_are_listed_by_text_label_and_page(sandbox):
@@ -152,20 +129,6 @@ def test_a_cleaning_copies_the_rows_and_records_its_operations(sandbox):
     assert Data.status([dataset_id]).data[dataset_id].etl_status == 2
     row = Data.get_dataset_etl_task_list(page_size=1).data.items[0]
     assert (row.etl_str_id, Data.delete_dataset_etl_task([row.etl_id]).data) == (etl_id, True)
-
-
-def test_an_augmentation_asks_the_same_in_other_words(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR, PAIR | {"prompt": "另一个问题"}))
-    destination = create_dataset()
-    Data.create_dataset_augmenting_task("找甲", dataset_id, destination, "1", 1, 3, 1, 1.0)
-    wait_until_idle(destination)
-    assert exported_rows(destination) == [
-        [{"prompt": f"请问，{PAIR['prompt']}", "response": [[PAIR["response"]]]}]
-    ]
-    task = Data.get_dataset_aug_task_list("找甲", sorted_by_start_time_asc=True).data.items[0]
-    assert Data.get_dataset_augmenting_task_info(task.task_id).data.id == task.id
-    assert Data.delete_dataset_augmenting_task([task.id]).data is True
-    assert Data.get_dataset_aug_task_list("找甲").data.total == 0
 
 
 def test_documents_of_an_older_sandbox_get_the_names_of_today(tmp_path):

@@ -71,7 +71,6 @@ from qfnb.sandbox import process
 from qfnb.trainer import actions, background, configs, consts, progress, train_action as training
 from qfnb.trainer.form import launch_form as launch
 from qfnb.views import formatters
-from qfnb.wire import sandbox as choice
 from qianfan_sandbox import failures
 from qianfan_sandbox.state import lifecycle
 from qianfan_sandbox.state.store import Store
@@ -121,7 +120,6 @@ def now():
         "run store: attributes of a TrainAction": list(training.TrainAction.persisted),
         "launches: fields of a draft": list(launch.Draft.model_fields),
         "sandbox: fields of server.json": [field.name for field in fields(process.Address)],
-        "sandbox: fields of engine.json": [field.name for field in fields(choice.EngineConfig)],
         "sandbox: stages": list(lifecycle.DEFAULT_SECONDS),
         "sandbox: faults": sorted(get_args(failures.FaultKind)),
         "sandbox: fields of a fault": list(failures.Fault.model_fields),

@@ -12,6 +12,7 @@ import uvicorn
 
 from qfnb import config
 from qfnb.sandbox.process import VERSION, Address
+from qianfan_sandbox.engines.builtin.engine import base_model
 from qianfan_sandbox.server import IDLE_SECONDS
 from qianfan_sandbox.state.world import World
 from support.evidence import build_app_with_evidence
@@ -27,7 +28,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     key = "bce-v3/ALTAK-sandboxtest/0123456789abcdef"
     address = Address(url, 1, VERSION, "sandbox", "control", key, "ak", "sk", "app", "secret")
     world = World(folder, address, clock)
-    world.warm_up()
+    base_model()
     app = build_app_with_evidence(world)
     options = uvicorn.Config(
         app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS

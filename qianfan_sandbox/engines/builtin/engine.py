@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import clip
 
-from ..protocol import BUILT_IN, Ability, Conversation, EngineReply, Vectors
+from ..protocol import Conversation, EngineReply
 
 if TYPE_CHECKING:
     from .model import LanguageModel
@@ -99,11 +99,12 @@ def _train_base_model() -> LanguageModel:
     lines = _SMALL_TALK.strip().split("\n")
     for answer, line in zip(lines[::2], lines[1::2], strict=True):
         prompts = line.split(" | ")
-        pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
+        for prompt in prompts:
+            for ending in ("", "？", "！"):
+                pairs.append((prompt + ending, answer))
         if not {"你好", "hello"} & {*prompts}:
-            pairs += [
-                (hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")
-            ]
+            for prompt in prompts:
+                pairs += [(f"你好，{prompt}", answer), (f"请问{prompt}", answer)]
     return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
 
 
@@ -134,91 +135,64 @@ def is_model(content: bytes) -> bool:
     return content.startswith(b"PK")
 
 
-class BuiltinEngine:
-    """Answers with a small model; what it keeps of a run is the bytes of an npz file."""
+def load_model(content: bytes) -> LanguageModel:
+    """Return the model of a run, with the base model's small talk."""
+    from .model import LanguageModel  # noqa: PLC0415
 
-    name = "builtin"
-    label = BUILT_IN
-    model_names: frozenset[str] = frozenset()
-    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "training"})
-
-    def base_model(self, name: str = "") -> BuiltinModel:
-        """Return the base model; it is the same for every preset name."""
-        return BuiltinModel(base_model())
-
-    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
-        """Return vectors of character n-grams."""
-        from .features import DIMENSIONS, embed  # noqa: PLC0415
-
-        rows = embed(texts, dimensions or DIMENSIONS)
-        return Vectors([[round(float(x), 8) for x in row] for row in rows], NGRAM_LABEL)
-
-    def load_model(self, content: bytes) -> BuiltinModel:
-        """Return the model of a run, with the base model's small talk."""
-        from .model import LanguageModel  # noqa: PLC0415
-
-        model = LanguageModel.load(content)
-        model.base = base_model()
-        return BuiltinModel(model)
+    model = LanguageModel.load(content)
+    model.base = base_model()
+    return model
 
 
-class BuiltinModel:
-    """A small model that answers within a millisecond, from the last message only."""
+def embed(texts: Sequence[str], dimensions: int | None = None) -> list[list[float]]:
+    """Return vectors of character n-grams."""
+    from . import features  # noqa: PLC0415
 
-    abilities: frozenset[Ability] = frozenset({"chat"})
+    rows = features.embed(texts, dimensions or features.DIMENSIONS)
+    return [[round(float(x), 8) for x in row] for row in rows]
 
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
 
-    async def answer(self, conversation: Conversation) -> EngineReply:
-        """Answer the last message; the temperature counts only with a seed, so that notebooks
-        repeat.
-        """
-        options = conversation.options
-        temperature = 0.0
-        if "seed" in options:
-            temperature = float(options.get("temperature") or 0.0)
-        return self._model.reply(
-            conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
-        )
+def answer(model: LanguageModel, conversation: Conversation) -> EngineReply:
+    """Answer the last message within a millisecond; the temperature counts only with a seed, so
+    that notebooks repeat.
+    """
+    options = conversation.options
+    temperature = 0.0
+    if options.get("seed") is not None:
+        temperature = float(options.get("temperature") or 0.0)
+    seed = int(options.get("seed") or 0)
+    return model.reply(conversation.question, temperature=temperature, seed=seed)
 
-    def explain(self, prompt: str, reply: EngineReply, *, alternatives: int) -> str:
-        """Return how an answer came about: the share of the prompt that was learned, the best
-        candidates, the rule.
 
-        Args:
-            prompt: the question.
-            reply: its answer.
-            alternatives: how many candidates to list, with their probabilities.
-        """
-        model = self._model
-        probabilities = model.router.probabilities(prompt)
-        order = probabilities.argsort()[::-1][:alternatives]
-        candidates = [
-            tr(
-                "- {answer}: probability {p:.3f}",
-                answer=_candidate_name(model, int(choice)),
-                p=probabilities[choice],
-            )
-            for choice in order
-        ]
-        lines = [
-            tr("This is qfnb's small local model, and how it decided."),
-            tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
-            tr(
-                "{share:.0%} of the question's character n-grams occur in what it learned.",
-                share=model.features.coverage(prompt),
-            ),
-            tr("Nearest learned answers:"),
-            *candidates,
-            tr(
-                "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
-                p=reply.confidence,
-                limit=model.min_confidence,
-            ),
-            tr(_OUTCOMES[reply.kind]),
-        ]
-        return "\n".join(lines)
+def explain(model: LanguageModel, prompt: str, reply: EngineReply, alternatives: int) -> str:
+    """Return how an answer came about: the share of the prompt that was learned, the best
+    candidates, the rule.
+
+    Args:
+        model: the model.
+        prompt: the question.
+        reply: its answer.
+        alternatives: how many candidates to list, with their probabilities.
+    """
+    lines = [
+        tr("This is qfnb's small local model, and how it decided."),
+        tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
+        tr(
+            "{share:.0%} of the question's character n-grams occur in what it learned.",
+            share=model.features.coverage(prompt),
+        ),
+        tr("Nearest learned answers:"),
+    ]
+    probabilities = model.router.probabilities(prompt)
+    for choice in probabilities.argsort()[::-1][:alternatives]:
+        name = _candidate_name(model, int(choice))
+        lines.append(tr("- {answer}: probability {p:.3f}", answer=name, p=probabilities[choice]))
+    confidence = tr(
+        "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
+        p=reply.confidence,
+        limit=model.min_confidence,
+    )
+    return "\n".join([*lines, confidence, tr(_OUTCOMES[reply.kind])])
 
 
 def _candidate_name(model: LanguageModel, choice: int) -> str:

@@ -114,33 +114,24 @@ class Features:
     def __init__(
         self, frequency: Floats | None = None, seen: Bools | None = None, n: int = 0
     ) -> None:
-        if frequency is None:
-            self.frequency = np.zeros(BUCKETS, F)
-        else:
-            self.frequency = frequency
-        if seen is None:
-            self.seen_characters = np.zeros(CHARACTERS, bool)
-        else:
-            self.seen_characters = seen
+        self.frequency = np.zeros(BUCKETS, F) if frequency is None else frequency
+        self.seen_characters = np.zeros(CHARACTERS, bool) if seen is None else seen
         self.seen_characters[:4] = True
         self.n = n
 
-    def add(self, pairs: Sequence[Pair], tick: Tick = no_tick) -> Features:
-        """Count the n-grams and characters of more pairs; `tick` is called after each, and may
-        raise.
-        """
+    def add(self, pairs: Sequence[Pair]) -> Features:
+        """Count the n-grams and characters of more pairs."""
         for prompt, answer in pairs:
-            tick()
             self.frequency[ngrams(prompt)[0]] += 1
             self.seen_characters[[character_id(c) for c in {*prompt, *answer}]] = True
         self.n += len(pairs)
         return self
 
-    def extended(self, pairs: Sequence[Pair], tick: Tick = no_tick) -> Features:
+    def extended(self, pairs: Sequence[Pair]) -> Features:
         """Return a copy that knows more n-grams and characters; those it knew keep their
         weights.
         """
-        more = Features().add(pairs, tick)
+        more = Features().add(pairs)
         frequency = np.where(self.frequency > 0, self.frequency, np.minimum(more.frequency, 1))
         return Features(frequency, self.seen_characters | more.seen_characters, self.n)
 
@@ -216,10 +207,7 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
             for start in range(len(padded) - size + 1):
                 gram = padded[start : start + size]
                 hashed = zlib.crc32(f"{size}{gram}".encode("utf-8", "replace"))
-                if hashed >> 31:
-                    sign = 1
-                else:
-                    sign = -1
+                sign = 1 if hashed >> 31 else -1
                 row[hashed % dimensions] += sign * weight * (1 - 0.85 * weakness(gram))
     unit: Floats = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
     return unit
@@ -227,11 +215,5 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
 
 def relevance(query: str, documents: Sequence[str]) -> list[float]:
     """Return each document's similarity to the query, 0 to 1."""
-    return cosines(embed([query, *documents], RELEVANCE_DIMENSIONS))
-
-
-def cosines(rows: Sequence[Sequence[float]] | Floats) -> list[float]:
-    """Return the similarity of the first vector to each of the others, 0 to 1."""
-    vectors = np.asarray(rows, np.float32)
-    unit = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
-    return [max(0.0, float(score)) for score in unit[1:] @ unit[0]]
+    vectors = embed([query, *documents], RELEVANCE_DIMENSIONS)
+    return [max(0.0, float(score)) for score in vectors[1:] @ vectors[0]]

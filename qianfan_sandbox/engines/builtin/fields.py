@@ -14,6 +14,7 @@ seen; without them it learns how long the names of its training are, and which c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import string
@@ -25,7 +26,7 @@ import numpy as np
 
 from qfnb.wire.base import JsonObject
 
-from .features import MAX_PROMPT, Pair, Tick, common_characters, no_tick
+from .features import MAX_PROMPT, Pair, common_characters
 
 MAX_SHARE_OF_NEW = 0.1
 """The estimated share of new events in a field from which one more says nothing."""
@@ -75,13 +76,10 @@ class AnswerLayout(NamedTuple):
             repeated.extend(key for key, count in counts.items() if count > 1)
             return dict(items)
 
-        try:
-            if not answer.startswith(("{", "[")):
-                value = None
-            else:
+        value = None
+        if answer.startswith(("{", "[")):
+            with contextlib.suppress(ValueError, RecursionError):
                 value = json.loads(answer, object_pairs_hook=read_object)
-        except (ValueError, RecursionError):
-            value = None
         if value is None:
             marks = "".join(MARKS.findall(answer))
             values = [word for word in MARKS.split(answer) if word]
@@ -116,8 +114,8 @@ class FieldCounts:
         self.counts = counts or {}
 
     @classmethod
-    def of(cls, pairs: Iterable[Pair], tick: Tick = no_tick) -> FieldCounts:
-        """Count the events of pairs; `tick` is called for each, and may raise."""
+    def of(cls, pairs: Iterable[Pair]) -> FieldCounts:
+        """Count the events of pairs."""
         counts = cls()
         rows: list[tuple[str, AnswerLayout]] = []
         for prompt, answer in pairs:
@@ -127,14 +125,12 @@ class FieldCounts:
             frame = _masked(question, [value for _, value in layout.fields])
             for word in set(_tokenize_field(frame)):
                 counts._count(WORDS, word)
-            tick()
         for question, layout in rows:
             counts._count(KEYS, layout.keys)
             for name, value in layout.fields:
                 first_occurrence = counts._events(question, layout, value)[0]
                 for side, event in first_occurrence.items():
                     counts._count(f"{side} {name}", event)
-            tick()
         return counts
 
     def extended(self, other: FieldCounts) -> FieldCounts:
@@ -162,20 +158,22 @@ class FieldCounts:
         """
         name, value = field
         occurrences = self._events(question, layout, value)
-        return max(
-            min(self._likelihood_in(side, name, event, layout) for side, event in events.items())
-            for events in occurrences
-        )
+        best = 0.0
+        for events in occurrences:
+            likelihoods = []
+            for side, event in events.items():
+                likelihoods.append(self._likelihood_in(side, name, event, layout))
+            best = max(best, min(likelihoods))
+        return best
 
     def _events(self, prompt: str, layout: AnswerLayout, value: str) -> list[dict[str, str]]:
         """Return the events of each occurrence of a value in a question, those of its absence if
         there is none.
         """
         value = value.lower()
+        starts = []
         if value:
             starts = [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)]
-        else:
-            starts = []
         if not starts:
             return [{"value": value}]
         values = [item.lower() for _, item in layout.fields]
@@ -241,10 +239,8 @@ class FieldCounts:
     def _likelihood_in(self, side: str, name: str, event: str, layout: AnswerLayout) -> float:
         if side == "context":
             fields = [field for field, _ in layout.fields if field != name]
-            if all(
-                self.counts.get(f"{side} {field}", Counter[str]())[event] < MIN_SIGHTINGS
-                for field in fields
-            ):
+            counters = [self.counts.get(f"{side} {field}", Counter[str]()) for field in fields]
+            if all(counter[event] < MIN_SIGHTINGS for counter in counters):
                 return 1.0
         return self._likelihood(f"{side} {name}", event)
 
@@ -281,13 +277,9 @@ def _masked(text: str, values: Sequence[str]) -> str:
 
 def _no_more(side: str, edge: str) -> str:
     if edge.isdigit():
-        characters = r"\d"
-    elif edge.isascii() and edge.isalpha():
-        characters = "[a-z]"
-    else:
-        characters = ""
-    if characters:
-        return f"(?{side}!{characters})"
+        return rf"(?{side}!\d)"
+    if edge.isascii() and edge.isalpha():
+        return f"(?{side}![a-z])"
     return ""
 
 
@@ -326,10 +318,9 @@ def _similar(value: str, random: np.random.Generator) -> str:
     if any(char.isdigit() for char in value):
         if len(value) < MIN_DIGITS:
             return value
+        longer = ""
         if value[-1].isdigit() and random.random() < LONGER_NUMBERS:
             longer = draw(string.digits, 1)
-        else:
-            longer = ""
         return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
     if value.isascii():
         words = [

@@ -66,27 +66,16 @@ class AnswerLoss:
     def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = no_tick) -> None:
         self._model = model
         self._tick = tick
-        self._prompts = []
-        self._classes = []
-        examples = []
-        for prompt, answer in pairs:
-            self._prompts.append(model.features(prompt))
-            self._classes.append(model.router.index.get(answer))
-            if model.lm is not None:
-                examples.append(model.lm.example(prompt, answer))
-            tick()
-        if model.lm is None:
-            self._answers = None
-        else:
-            self._answers = EncodedAnswers(model.lm, pairs, examples)
+        self._prompts = [model.features(prompt) for prompt, _ in pairs]
+        self._classes = [model.router.index.get(answer) for _, answer in pairs]
+        self._answers = EncodedAnswers(model.lm, pairs) if model.lm else None
         self._characters = sum(answer_length(answer) for _, answer in pairs)
 
     def measure(self) -> float:
         """Return the nats per character of the answers, of which the end is one."""
+        losses = np.full(len(self._prompts), IMPOSSIBLE_LOSS)
         if self._answers:
             losses = self._answers.losses(self._tick)
-        else:
-            losses = np.full(len(self._prompts), IMPOSSIBLE_LOSS)
         total = 0.0
         for grams, memory_class, compose_loss in zip(
             self._prompts, self._classes, losses, strict=True
@@ -185,10 +174,9 @@ class LanguageModel:
         """
         if self.is_calibrated and self.wording is not None:
             return evidence(probability, self.wording.familiarity(prompt), steps, len(prompt))
+        mean = 1.0
         if steps:
             mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps))
-        else:
-            mean = 1.0
         return probability * math.sqrt(self.features.coverage(prompt)) * mean
 
     @property
@@ -207,13 +195,11 @@ class LanguageModel:
             self.min_confidence = MIN_CONFIDENCE
         if self.wording is not None and len(held_out) >= MIN_ROWS:
             self.meta["limit"] = {}
-            limit = measure_limit(
-                self.draft,
-                held_out,
-                lambda prompt: self._confidence(
-                    prompt, float(self.router.probabilities(prompt).max())
-                ),
-            )
+
+            def bound(prompt: str) -> float:
+                return self._confidence(prompt, float(self.router.probabilities(prompt).max()))
+
+            limit = measure_limit(self.draft, held_out, bound)
             self.meta["limit"] = limit._asdict()
             self.min_confidence = limit.confidence
             self.meta["held_out"] = {"rows": limit.rows, "wrong_answers": limit.wrong_answers}
@@ -222,49 +208,36 @@ class LanguageModel:
             share = wrong_answers(drafts, self.min_confidence)
             self.meta["held_out"] = {"rows": len(drafts), "wrong_answers": share}
 
-    def extended(
-        self, pairs: Sequence[Pair], memories: Sequence[str], tick: Tick = no_tick
-    ) -> LanguageModel:
+    def extended(self, pairs: Sequence[Pair], memories: Sequence[str]) -> LanguageModel:
         """Return a copy that can give more answers; what it can give keeps its likelihood, or
         almost.
 
         Args:
             pairs: prompts and answers, whose n-grams and characters it knows then.
             memories: answers that it remembers in addition, not likely ones yet.
-            tick: called for each pair; it may raise.
         """
-        features = self.features.extended(pairs, tick)
-        router = self.router.extended(features, memories)
-        composed = [pair for pair in pairs if pair[1] not in router.index]
-        if not self.lm:
-            lm = None
-        else:
-            lm = self.lm.extended(features, composed)
-        if lm is None and composed:
-            lm = PointerGenerator(features, "".join(answer for _, answer in composed))
-        wording = self.wording
-        if pairs:
-            added = Wording.of((prompt for prompt, _ in pairs), tick)
-            if wording:
-                wording = wording.extended(added)
-            else:
-                wording = added
-        fields = self.fields
-        if composed:
-            counted = FieldCounts.of(composed, tick)
-            if fields:
-                fields = fields.extended(counted)
-            else:
-                fields = counted
-        return LanguageModel(
+        features = self.features.extended(pairs)
+        model = LanguageModel(
             features,
-            router,
-            lm,
+            self.router.extended(features, memories),
+            None,
             dict(self.meta),
             self.min_confidence,
-            wording=wording,
-            fields=fields,
+            wording=self.wording,
+            fields=self.fields,
         )
+        if pairs:
+            added = Wording.of(prompt for prompt, _ in pairs)
+            model.wording = self.wording.extended(added) if self.wording else added
+        composed = [pair for pair in pairs if pair[1] not in model.router.index]
+        if composed:
+            counted = FieldCounts.of(composed)
+            model.fields = self.fields.extended(counted) if self.fields else counted
+        if self.lm:
+            model.lm = self.lm.extended(features, composed)
+        elif composed:
+            model.lm = PointerGenerator(features, "".join(answer for _, answer in composed))
+        return model
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -301,10 +274,9 @@ class LanguageModel:
         arrays["router_b"] = self.router.weights["b"].astype(np.float16)
         if self.lm is not None:
             rows = self.lm.used_rows()
-            arrays |= {
-                f"lm_{name}": (value[rows[name]] if name in rows else value).astype(np.float16)
-                for name, value in self.lm.weights.items()
-            }
+            for name, value in self.lm.weights.items():
+                used = value[rows.get(name, slice(None))]
+                arrays[f"lm_{name}"] = used.astype(np.float16)
         head = {
             "format": 1,
             "n": self.features.n,
@@ -366,31 +338,16 @@ class LanguageModel:
             rows = lm.used_rows()
             for name in lm.weights:
                 lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
-        if "fields" not in head:
-            fields = None
-        else:
-            fields = FieldCounts({name: Counter(counts) for name, counts in head["fields"].items()})
-        if "questions" not in head:  # its limit is one of another measure
-            limit = head["meta"].pop("limit", None)
-            return cls(
-                features,
-                router,
-                lm,
-                head["meta"],
-                MIN_CONFIDENCE if limit else head["refuses_below"],
-                fields=fields,
-            )
-        units, counts = (stored[f"wording_{name}"].astype(np.int64) for name in ("units", "counts"))
-        wording = Wording(units, counts, head["questions"])
-        model = cls(
-            features,
-            router,
-            lm,
-            head["meta"],
-            head["refuses_below"],
-            wording=wording,
-            fields=fields,
-        )
+        model = cls(features, router, lm, head["meta"], head["refuses_below"])
+        if "fields" in head:
+            counts = {name: Counter(events) for name, events in head["fields"].items()}
+            model.fields = FieldCounts(counts)
+        if "questions" in head:
+            units = stored["wording_units"].astype(np.int64)
+            counts_ = stored["wording_counts"].astype(np.int64)
+            model.wording = Wording(units, counts_, head["questions"])
+        elif model.meta.pop("limit", None):  # it is one of another measure
+            model.min_confidence = MIN_CONFIDENCE
         if "calibrate_on" in head:
             model.calibrate([(prompt, answer) for prompt, answer in head["calibrate_on"]])
         return model

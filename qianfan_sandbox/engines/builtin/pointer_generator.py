@@ -665,7 +665,6 @@ class GeneratorTraining:
             self._encoded.append(lm.example(*pair))
             if has_substitutes and (substitute_pair := substitute(pair, self._chance)) != pair:
                 self._substitutes[index] = lm.example(*substitute_pair)
-            tick()
         self._random = np.random.default_rng(seed + 1)
         self.examples = Passes(
             np.array([len(example.target) for example in self._encoded]), self._random
@@ -692,13 +691,12 @@ class GeneratorTraining:
                 yield
 
     def _update(self, group: Ints, adam: Adam, rate: float) -> None:
-        if self._substitutes and self._chance.random() < SUBSTITUTED_SHARE:
+        examples = [self._encoded[index] for index in group]
+        is_substituted = self._substitutes and self._chance.random() < SUBSTITUTED_SHARE
+        if is_substituted:
             examples = [self._substitutes.get(index, self._encoded[index]) for index in group]
-            _, gradients = self._lm.loss(examples, self._random, DROPOUT)
-        else:
-            losses, gradients = self._lm.loss(
-                [self._encoded[index] for index in group], self._random, DROPOUT
-            )
+        losses, gradients = self._lm.loss(examples, self._random, DROPOUT)
+        if not is_substituted:
             self.examples.record(group, losses)
         adam.step(gradients, rate)
         self._tick()
@@ -719,17 +717,15 @@ class EncodedAnswers:
     Args:
         lm: the model.
         pairs: the prompts and answers.
-        examples: the same as examples of the model.
     """
 
-    def __init__(
-        self, lm: PointerGenerator, pairs: Sequence[Pair], examples: Sequence[Example]
-    ) -> None:
+    def __init__(self, lm: PointerGenerator, pairs: Sequence[Pair]) -> None:
         self._lm = lm
-        self._examples = examples
+        self._examples = [lm.example(*pair) for pair in pairs]
         impossible = [_is_impossible(lm, prompt[:MAX_PROMPT], answer) for prompt, answer in pairs]
         self._extra = IMPOSSIBLE_LOSS * np.array(impossible, np.float64)
-        self._order = sorted(range(len(examples)), key=lambda index: len(examples[index].target))
+        lengths = [len(example.target) for example in self._examples]
+        self._order = np.argsort(lengths, kind="stable")
 
     def losses(self, tick: Tick = no_tick) -> Array:
         """Return the loss (nats) of each answer, at least IMPOSSIBLE_LOSS if it cannot be produced.
@@ -741,8 +737,8 @@ class EncodedAnswers:
             chunk = self._order[start : start + CHUNK]
             losses[chunk] = -self._lm.log_likelihoods([self._examples[index] for index in chunk])[0]
             tick()
-        total: Array = losses + self._extra
-        return total
+        losses += self._extra
+        return losses
 
 
 def _is_impossible(lm: PointerGenerator, prompt: str, answer: str) -> bool:

@@ -17,9 +17,9 @@ import numpy as np
 from qfnb.errors import InvalidArgumentError
 
 from ..protocol import Observer, Preference, Step
-from .features import Array, Bools, F, Floats, Ints, Pair, Tick, no_tick
+from .features import Array, Bools, F, Ints, Pair, Tick, no_tick
 from .model import LanguageModel
-from .pointer_generator import Adam, Example, Gradients, RowGradient, bags, learning_rate_factor
+from .pointer_generator import Adam, Gradients, RowGradient, bags, learning_rate_factor
 from .router import COMPOSE
 from .training import (
     MAX_VALIDATION_PAIRS,
@@ -123,11 +123,10 @@ def _reference_model(
 def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair], tick: Tick) -> list[Pair]:
     """Return the pairs of prompts with an answer that the model does not give; `tick` may raise."""
     likelihoods = Policy(model, pairs, tick).all_log_likelihoods()
-    prompts = {
-        prompt
-        for (prompt, _), value in zip(pairs, likelihoods, strict=True)
-        if -value > UNKNOWN_LOSS
-    }
+    prompts = set()
+    for (prompt, _), value in zip(pairs, likelihoods, strict=True):
+        if -value > UNKNOWN_LOSS:
+            prompts.add(prompt)
     return [pair for pair in pairs if pair[0] in prompts]
 
 
@@ -160,15 +159,12 @@ class _Training:
         objective = self.objective_class(self.model, self.rows, values.beta, reports.tick)
         measured = objective
         rows = self.held_out or self.rows[:: -(-len(self.rows) // MAX_VALIDATION_PAIRS)]
-        if len(rows) != len(self.rows) or self.held_out:
+        if rows != self.rows:
             measured = self.objective_class(self.model, rows, values.beta, reports.tick)
         per_pass = max(REPORTS_PER_PASS, objective.size // REPORTED_PAIRS)
         reports.begin(values.epochs * per_pass, snapshot)
         for number, loss in enumerate(self._losses(objective, per_pass), 1):
-            if values.is_validated(number, per_pass):
-                rewards = measured.measure()
-            else:
-                rewards = {}
+            rewards = measured.measure() if values.is_validated(number, per_pass) else {}
             measured_loss = rewards.pop("loss", None)
             reports.report(
                 number / per_pass, loss, measured_loss if self.held_out else None, rewards
@@ -181,10 +177,7 @@ class _Training:
         router = self.model.router.weights
         lm = self.model.lm
         router_adam = Adam(router, decay=0.0, epsilon=EPSILON)
-        if not lm:
-            lm_adam = None
-        else:
-            lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON)
+        lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON) if lm else None
         random = np.random.default_rng(values.seed + 1)
         last_loss = math.nan
         per_pass = math.ceil(objective.size / values.batch_size)
@@ -248,12 +241,8 @@ class Policy:
         self._classes = np.array(
             [self._router.index.get(answer, COMPOSE) for _, answer in pairs], np.int64
         )
-        self._grams: list[tuple[Ints, Floats]] = []
-        self._examples: list[Example] = []
-        for pair in pairs:
-            self._grams.append(model.features(pair[0]))
-            self._examples += [model.lm.example(*pair)] if model.lm else []
-            tick()
+        self._grams = [model.features(prompt) for prompt, _ in pairs]
+        self._examples = [model.lm.example(*pair) for pair in pairs] if model.lm else []
 
     def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], BothGradients]]:
         """Return log p of some pairs, and a function from a loss's derivatives by them to its
@@ -284,10 +273,9 @@ class Policy:
             shares[:, COMPOSE] = np.exp(composed - total)
             by_class = derivatives[:, None] * (shares - np.exp(log_p))
             by_column = self._router.column_gradients(by_class).astype(F)
+            by_lm: Gradients = {}
             if lm_gradients:
                 by_lm = lm_gradients((derivatives * shares[:, COMPOSE]).astype(F))
-            else:
-                by_lm = {}
             return {"W": RowGradient(buckets, data.T @ by_column), "b": by_column.sum(0)}, by_lm
 
         return total, gradients
@@ -380,9 +368,9 @@ class KtoObjective:
         self.size = len(pairs)
         self._beta = beta
         others = np.roll(np.arange(self.size), max(1, self.size // 3))
-        mismatched = [
-            (prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)
-        ]
+        mismatched = []
+        for (prompt, _), other in zip(pairs, others, strict=True):
+            mismatched.append((prompt, pairs[other][1]))
         self.policy = Policy(model, [*pairs, *mismatched], tick)
         self._reference = self.policy.all_log_likelihoods()
         desirable = sum(bool(row.chosen) for row in rows)
@@ -419,16 +407,14 @@ class KtoObjective:
 
 
 def _reward_means(chosen: Values, rejected: Values, is_accurate: Bools) -> dict[str, float]:
-    means = {
-        name: float(part.mean())
-        for name, part in (("chosen", chosen), ("rejected", rejected))
-        if len(part)
-    }
+    means: dict[str, float] = {}
+    if len(chosen):
+        means["chosen"] = float(chosen.mean())
+    if len(rejected):
+        means["rejected"] = float(rejected.mean())
     if len(means) == 2:
-        margins = {"margins": means["chosen"] - means["rejected"]}
-    else:
-        margins = {}
-    return means | margins | {"accuracies": float(is_accurate.mean())}
+        means["margins"] = means["chosen"] - means["rejected"]
+    return means | {"accuracies": float(is_accurate.mean())}
 
 
 Objective = DpoObjective | KtoObjective

@@ -22,7 +22,7 @@ import numpy as np
 from qfnb.base.text import has_chinese
 
 from ..protocol import EngineReply
-from .features import MAX_PROMPT, Ints, Pair, Tick, no_tick
+from .features import MAX_PROMPT, Ints, Pair
 
 MIN_ROWS = 20
 """Held-out rows from which the limit is measured."""
@@ -105,12 +105,9 @@ class Wording:
         self.questions = questions
 
     @classmethod
-    def of(cls, prompts: Iterable[str], tick: Tick = no_tick) -> Wording:
-        """Count the units of questions; `tick` is called after each, and may raise."""
-        rows = []
-        for prompt in prompts:
-            rows.append(_units(prompt))
-            tick()
+    def of(cls, prompts: Iterable[str]) -> Wording:
+        """Count the units of questions."""
+        rows = [_units(prompt) for prompt in prompts]
         return cls(*np.unique(np.concatenate(rows or [_units("")]), return_counts=True), len(rows))
 
     def extended(self, other: Wording) -> Wording:
@@ -160,14 +157,9 @@ def _units(prompt: str) -> Counts:
     for run in re.findall(r"[a-z]+|[^\W_a-z]+", re.sub(r"\d+", "0", prompt[:MAX_PROMPT].lower())):
         if run.isascii() and run.isalpha():
             word = f"<{run}>"
-            units |= {
-                run,
-                *(
-                    f"#{word[i : i + PART]}"
-                    for i in range(len(word) - PART + 1)
-                    if len(word) > PART
-                ),
-            }
+            units.add(run)
+            if len(word) > PART:
+                units |= {f"#{word[i : i + PART]}" for i in range(len(word) - PART + 1)}
         else:
             units |= {*run, *(run[i : i + 2] for i in range(len(run) - 1))}
     return np.array(sorted(zlib.crc32(unit.encode("utf-8", "replace")) for unit in units), np.int64)
@@ -192,7 +184,7 @@ def evidence(probability: float, familiarity: float, steps: Sequence[float], len
 def measure_limit(
     draft: Callable[[str], EngineReply],
     held_out: Sequence[Pair],
-    bound: Callable[[str], float] | None = None,
+    bound: Callable[[str], float] = lambda question: 1.0,
 ) -> Limit:
     """Return the limit of a model.
 
@@ -205,35 +197,28 @@ def measure_limit(
     drafts = draft_rows(draft, held_out)
     right_confidences = sorted(reply.confidence for reply, answer in drafts if reply.text == answer)
     prompts = {prompt for prompt, _ in held_out}
-    questions = [question for question in QUESTIONS_FROM_ELSEWHERE if question not in prompts]
-    groups = [
-        {
-            question: bound(question) if bound else 1.0
-            for question in questions
-            if has_chinese(question) == is_chinese
-        }
-        for is_chinese in (True, False)
-    ]
+    groups: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    for question in QUESTIONS_FROM_ELSEWHERE:
+        if question not in prompts:
+            groups[has_chinese(question)][question] = bound(question)
 
     @functools.cache
     def confidence(question: str) -> float:
         return draft(question).confidence
 
-    lowest = max(
-        _largest(confidence, group, int(MAX_FALSE_ANSWERS * len(group))) for group in groups
-    )
-    limit = max(LOWEST_LIMIT, lowest + 1e-6)
+    limit = LOWEST_LIMIT
+    for group in groups:
+        largest = _largest(confidence, group, int(MAX_FALSE_ANSWERS * len(group)))
+        limit = max(limit, largest + 1e-6)
     max_lost = int(MAX_LOST * len(drafts))
     if max_lost < len(right_confidences):
         limit = min(limit, right_confidences[max_lost])
-    false_answers = max(
-        sum(
-            highest >= limit and confidence(question) >= limit
-            for question, highest in group.items()
-        )
-        / len(group)
-        for group in groups
-    )
+    false_answers = 0.0
+    for group in groups:
+        answered = 0
+        for question, highest in group.items():
+            answered += highest >= limit and confidence(question) >= limit
+        false_answers = max(false_answers, answered / len(group))
     false_refusals = sum(confidence < limit for confidence in right_confidences) / len(drafts)
     return Limit(
         limit,
@@ -241,7 +226,7 @@ def measure_limit(
         false_refusals,
         wrong_answers(drafts, limit),
         len(drafts),
-        len(questions),
+        len(groups[0]) + len(groups[1]),
     )
 
 
@@ -261,10 +246,10 @@ def sampled_rows(held_out: Sequence[Pair]) -> Sequence[Pair]:
 
 def wrong_answers(drafts: Sequence[tuple[EngineReply, str]], limit: float) -> float:
     """Return the share of drafts that are wrong and not below a limit of confidence."""
-    return sum(
-        bool(reply.text) and reply.text != answer and reply.confidence >= limit
-        for reply, answer in drafts
-    ) / len(drafts)
+    wrong = 0
+    for reply, answer in drafts:
+        wrong += bool(reply.text) and reply.text != answer and reply.confidence >= limit
+    return wrong / len(drafts)
 
 
 def _largest(value: Callable[[str], float], bounds: dict[str, float], rank: int) -> float:

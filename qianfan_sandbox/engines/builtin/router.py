@@ -23,6 +23,9 @@ COMPOSE = 0
 MAX_COLUMNS = 512
 BLOCKS = (127, 113, 109)
 MOMENTUM = 0.9
+BATCH_SIZE = 16
+"""Prompts per update."""
+
 SETTLED_ROWS = 1024  # at a time, for the sake of memory
 
 NEW_MEMORY_SCORE = 4.0
@@ -112,7 +115,6 @@ class RouterTraining:
         labels: the class of each prompt.
         passes: passes over the data.
         rate: the learning rate; it falls linearly to 0.
-        batch_size: prompts per update.
         seed: of the order of the prompts.
         tick: called after each update and now and then before; it may raise.
 
@@ -130,7 +132,6 @@ class RouterTraining:
         passes: int,
         *,
         rate: float = 4.0,
-        batch_size: int = 16,
         seed: int = 0,
         tick: Tick = no_tick,
     ) -> None:
@@ -139,15 +140,10 @@ class RouterTraining:
         self._passes = passes
         self._rate = rate
         self._tick = tick
-        self._batch_size = batch_size
-        self._data: list[tuple[Ints, Floats]] = []
-        for prompt in prompts:
-            self._data.append(router.features(prompt))
-            tick()
+        self._data = [router.features(prompt) for prompt in prompts]
         self.examples = Passes(np.ones(len(prompts), np.int64), np.random.default_rng(seed))
-        if len(router.blocks) == 1:
-            self.losses = self.examples.losses
-        else:
+        self.losses = self.examples.losses
+        if len(router.blocks) > 1:
             self.losses = np.full(len(prompts), np.nan)
         used_buckets = np.unique(np.concatenate([ids for ids, _ in self._data]))
         self._momentum = _Momentum(router.weights["W"], used_buckets)
@@ -161,10 +157,8 @@ class RouterTraining:
         """
         for number in range(self._passes):
             order = self.examples.begin(len(self._data))
-            groups = [
-                order[start : start + self._batch_size]
-                for start in range(0, len(order), self._batch_size)
-            ]
+            starts = range(0, len(order), BATCH_SIZE)
+            groups = [order[start : start + BATCH_SIZE] for start in starts]
             rate = self._rate * (1 - number / self._passes)
             for share in np.array_split(np.arange(len(groups)), parts_per_pass):
                 for index in share:

@@ -73,9 +73,7 @@ class Hyperparameters:
     def is_validated(self, step: int, per_pass: int) -> bool:
         """Return whether the held-out data is measured after a step, which counts from 1."""
         total_steps = self.epochs * per_pass
-        interval = self.validation_interval
-        if interval is None:
-            interval = per_pass
+        interval = per_pass if self.validation_interval is None else self.validation_interval
         spacing = min(interval, max(1, total_steps // MIN_VALIDATIONS))
         return step == total_steps or (spacing > 0 and step % spacing == 0)
 
@@ -268,26 +266,20 @@ class _Training:
     def _begin(self, remember_all: bool) -> LanguageModel:
         """Return the model that the passes train: it can give every answer, not likely ones yet."""
         initial = self.initial_model
-        tick = self.reports.tick
+        features = Features().add(self.pairs)
         if initial:
-            features = initial.features.extended(self.pairs, tick)
-        else:
-            features = Features().add(self.pairs, tick)
-        if remember_all:
-            answers = sorted({answer for _, answer in self.pairs})
-        else:
+            features = initial.features.extended(self.pairs)
+        answers = sorted({answer for _, answer in self.pairs})
+        if not remember_all:
             answers = self._choose(features)
         memories = {"memories": len(answers)}
         if initial is None:
-            wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
+            wording = Wording.of(prompt for prompt, _ in self.pairs)
             router = MemoryRouter(features, answers)
-            fields = FieldCounts.of(
-                (pair for pair in self.pairs if pair[1] not in router.index), tick
-            )
+            fields = FieldCounts.of(pair for pair in self.pairs if pair[1] not in router.index)
             return LanguageModel(features, router, None, memories, wording=wording, fields=fields)
-        model = initial.extended(
-            self.pairs, [a for a in answers if a not in initial.router.index], tick
-        )
+        new = [answer for answer in answers if answer not in initial.router.index]
+        model = initial.extended(self.pairs, new)
         model.meta |= memories
         return model
 
@@ -305,9 +297,7 @@ class _Training:
         values = self.hyperparameters
         labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
         is_composed = labels == COMPOSE
-        composed = [
-            pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE
-        ]
+        composed = [pair for pair in self.pairs if pair[1] not in model.router.index]
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
         self.reports.begin(values.epochs * per_pass, partial(model.save, self.validation))
@@ -320,27 +310,17 @@ class _Training:
             seed=values.seed,
             tick=self.reports.tick,
         )
-        if not composed:
-            generator = None
-        else:
-            generator = self._generator_training(model, composed)
-        if generator:
-            generator_parts = generator.parts(per_pass)
-        else:
-            generator_parts = itertools.repeat(None)
-        if not self.validation:
-            held_out = None
-        else:
-            held_out = AnswerLoss(model, self.validation, self.reports.tick)
+        generator = self._generator_training(model, composed) if composed else None
+        generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
+        held_out = AnswerLoss(model, self.validation, self.reports.tick)
         lengths = np.array([answer_length(answer) for _, answer in self.pairs])
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
             losses = router.losses.copy()
             if generator:
                 losses[is_composed] += generator.examples.losses
             loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
-            if not (held_out and values.is_validated(number, per_pass)):
-                validation = None
-            else:
+            validation = None
+            if self.validation and values.is_validated(number, per_pass):
                 validation = held_out.measure()
             self.reports.report(number / per_pass, loss, validation)
 
@@ -400,9 +380,10 @@ def choose_memories(
     count = Counter(answer for _, answer in pairs)
     unique = [pair for pair in pairs if count[pair[1]] == 1]
     is_explained = explained_pairs(unique, tick)
-    facts = {
-        answer for (_, answer), is_clear in zip(unique, is_explained, strict=True) if not is_clear
-    }
+    facts = set()
+    for (_, answer), is_clear in zip(unique, is_explained, strict=True):
+        if not is_clear:
+            facts.add(answer)
     if len(unique) >= MIN_TRIED and facts:
         facts &= _find_facts(features, unique, batch_size, seed, tick)
     return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
@@ -417,7 +398,9 @@ def _find_facts(
     step = math.ceil(len(unique) / MAX_TRIED)
     tried = [(prompt, answer[:TRIED_CHARACTERS]) for prompt, answer in unique[::step]]
     surprising = np.zeros(len(tried))
-    counts = Counter(char for _, answer in tried for char in dict.fromkeys(answer))
+    counts: Counter[str] = Counter()
+    for _, answer in tried:
+        counts.update(dict.fromkeys(answer, 1))
     alphabet = "".join(char for char, _ in counts.most_common(TRIED_ALPHABET))
     passes = math.ceil(FOLD_UPDATES / math.ceil(len(tried) / 2 / batch_size))
     for fold in (0, 1):
@@ -439,7 +422,7 @@ def _find_facts(
             tick(done)
             if fit.examples.mean_loss() < FOLD_LEARNED_LOSS:
                 break
-        answers = EncodedAnswers(lm, held_out, [lm.example(*pair) for pair in held_out])
+        answers = EncodedAnswers(lm, held_out)
         surprising[1 - fold :: 2] = answers.losses(partial(tick, done)) > FACT_LOSS
     votes = _neighbours_votes(
         features,
@@ -481,7 +464,6 @@ def explained_pairs(pairs: Sequence[Pair], tick: Progress) -> list[bool]:
     grams: Counter[str] = Counter()
     for _, answer in pairs:
         grams.update(set(_grams(answer)))
-        tick(0.0)
     min_count = max(3.0, SHARED_SHARE * len(pairs))
     explained = []
     for prompt, answer in pairs:
@@ -502,6 +484,5 @@ def _is_explained(prompt: str, answer: str, grams: Counter[str], min_count: floa
 
 
 def _grams(answer: str) -> list[str]:
-    return [
-        answer[start : start + GRAM_CHARS] for start in range(max(1, len(answer) - GRAM_CHARS + 1))
-    ]
+    count = max(1, len(answer) - GRAM_CHARS + 1)
+    return [answer[start : start + GRAM_CHARS] for start in range(count)]

@@ -44,7 +44,6 @@ def test_a_task_answers_the_objects_of_a_folder(sandbox, http):
     ("rows", "words"),
     [
         (['{"id": "1", "query": "x"}', "{"], ":2: the line is not a JSON object"),
-        (['{"query": "x"}'], ':1: the line has no "id"'),
         (['{"id": "1", "query": " "}'], ':1: the line has no "query"'),
     ],
 )
@@ -59,7 +58,6 @@ def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, wor
     ("change", "name"),
     [
         ({"inputBosUri": "bos:/sandbox/nothing-there/"}, "inputBosUri"),
-        ({"inputBosUri": "bos:/sandbox/../"}, "inputBosUri"),
         ({"outputBosUri": "bos:/elsewhere/x/"}, "outputBosUri"),
         ({"endpoint": "https://x/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/no-such"}, "endpoint"),
         ({"completion_window": "soon"}, "completion_window"),
@@ -70,20 +68,3 @@ def test_a_wrong_task_is_refused_in_the_shape_of_management(sandbox, http, chang
     answer = start_task(sandbox, http, "wrong", jsonl([{"id": "1", "query": "x"}]), **change)
     assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
     assert f"param[{name}] invalid" in answer.json()["message"]
-
-
-def test_a_stopped_task_keeps_its_answers(sandbox, http):
-    content = jsonl([{"id": str(i), "query": "你是谁"} for i in range(6000)])
-    task_id = start_task(sandbox, http, "stop", content).json()["result"]["taskId"]
-    assert (
-        call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"]
-        is True
-    )
-    task = wait_for_task(sandbox, http, task_id)
-    assert (task["runStatus"], task["progress"] < 6000) == ("Stopped", True)
-    listed = storage_request(
-        sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/"
-    ).json()
-    assert bool(listed["contents"]) == bool(task["progress"])
-    again = call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id)
-    assert (again.status_code, again.json()["code"]) == (400, "InappropriateJSON")

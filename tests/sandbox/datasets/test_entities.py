@@ -63,8 +63,6 @@ def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
     ("endpoint", "change", "expected"),
     [
         (data.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
-        (data.LIST_ENTITIES, {"offset": -1}, "offset"),
-        (data.LIST_ENTITIES, {"tabType": 3}, "tabType"),
         (data.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
         (data.DELETE_ENTITIES, {"id": "no list"}, "id"),
     ],

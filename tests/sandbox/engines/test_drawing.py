@@ -3,7 +3,6 @@ import io
 import pytest
 from PIL import Image
 
-from qfnb.wire.inference import IMAGE_SIZES
 from qianfan_sandbox.engines.drawing import picture
 
 SMALL = (192, 192)
@@ -13,23 +12,12 @@ def test_the_same_prompt_and_seed_give_the_same_bytes():
     assert picture("山和月亮", SMALL, 7) == picture("山和月亮", SMALL, 7)
 
 
-def test_another_seed_gives_another_picture():
-    assert picture("山和月亮", SMALL, 7)[0] != picture("山和月亮", SMALL, 8)[0]
-
-
 def test_the_file_says_what_it_is():
     with Image.open(io.BytesIO(picture("一只猫", SMALL, 3)[0])) as image:
         image.load()
         assert image.text == {
             "prompt": "一只猫", "seed": "3", "size": "192x192", "software": "qfnb sandbox drawing",
         }  # fmt: skip
-
-
-@pytest.mark.parametrize("size", IMAGE_SIZES)
-def test_every_size_of_the_platform_can_be_drawn(size):
-    width, height = map(int, size.split("x"))
-    with Image.open(io.BytesIO(picture("雪中的房子", (width, height), 1)[0])) as image:
-        assert image.size == (width, height)
 
 
 @pytest.mark.parametrize(

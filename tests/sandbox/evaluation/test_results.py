@@ -50,15 +50,6 @@ def fetch_export(url):
         return answer.read()
 
 
-def test_rows_come_page_by_page(lab):
-    first = Model.get_evaluation_result_list(lab.id, page_size=5)["result"]
-    assert (first["total"], len(first["items"])) == (8, 5)
-    assert len(result_rows(lab.id, page_size=5, page_no=2)) == 3
-    assert {row["id"] for row in first["items"]}.isdisjoint(
-        row["id"] for row in result_rows(lab.id, page_size=5, page_no=2)
-    )
-
-
 def test_rows_are_filtered_by_versions_and_units(lab):
     assert {
         row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])

@@ -61,18 +61,6 @@ def test_tasks_are_listed_by_kind_filter_and_page(lab):
     assert len(V2.task_list("auto", "amv-knows").data.task_list) >= 3
 
 
-def test_what_is_over_can_be_deleted(lab):
-    lab.world.lifecycle.set({"evaluate": 60})
-    id_ = created(lab)
-    with pytest.raises(QianfanError, match=r"param\[taskId\]"):
-        V2.delete_task(id_)
-    lab.world.clock.set(advance=60)
-    ended(id_)
-    V2.delete_task(id_)
-    with pytest.raises(QianfanError, match=r"param\[taskId\]"):
-        V2.task_detail(id_)
-
-
 @pytest.mark.parametrize(
     ("change", "field"),
     [

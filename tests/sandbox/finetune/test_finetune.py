@@ -88,23 +88,6 @@ def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, datas
     )
 
 
-def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fits(sandbox):
-    from qianfan_sandbox.finetune import supported_models
-
-    rows = [
-        row
-        for model in FineTune.V2.supported_models()["result"]
-        for mode in model["supportTrainMode"]
-        for scale in mode["supportParameterScale"]
-        for row in scale["supportHyperParameterConfig"]
-    ]
-    assert len(rows) > 150
-    assert all(
-        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"])
-        for row in rows
-    )
-
-
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
 def test_a_sampling_rate_takes_so_many_rows(rate, count):
     from qianfan_sandbox.finetune import worker

@@ -11,14 +11,12 @@ from types import SimpleNamespace
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from support.raw_http import CHAT, upload
+from support.raw_http import CHAT
 
 from qianfan_sandbox import app as application
 
 PIECE = bytes(1 << 20)
 JSON = {"content-type": "application/json"}
-TOO_LONG = [PIECE] * 65
-"""Without a length, because httpx is given an iterator of it."""
 
 
 def announce(sandbox, path, length):
@@ -63,30 +61,24 @@ def run_guarded(path, pieces):
     return sent, read
 
 
-@pytest.mark.parametrize(
+LIMITS = pytest.mark.parametrize(
     ("path", "most"),
     [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
+
+
+@LIMITS
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     status, text = announce(sandbox, path, most + 1)
     assert (status, f"{most >> 20} MiB at most" in text) == (413, True)
 
 
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
-)
+@LIMITS
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
     monkeypatch.setattr(application, "DRAIN_SECONDS", 0.02)
     sent, read = run_guarded(path, itertools.repeat(PIECE))
     assert (sent[0]["status"], read) == (413, most)
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
-
-
-def test_a_file_may_be_larger_than_other_bodies(http):
-    file = upload(http, bytes(application.MAX_BODY_BYTES + 1)).json()
-    assert file["bytes"] == application.MAX_BODY_BYTES + 1
-    assert http.delete(f"/v2/files/{file['id']}").json()["deleted"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,6 @@ others.
 import pytest
 from support.raw_http import CHAT, connect, error_of
 
-import qfnb
-from qfnb.resources.inference import thinking
-
 HEADER = "x-qfnb-unknown-keys"
 SAY = [{"role": "user", "content": "你是谁"}]
 BODY = {"model": "ernie-4.5-turbo-128k", "messages": SAY}
@@ -50,27 +47,3 @@ def test_keys_without_a_value_and_those_of_the_official_sdk_are_taken(world, htt
     reply = http.post(CHAT, json=body)
     assert reply.status_code == 200
     assert HEADER not in reply.headers
-
-
-V1_WORDS = {
-    "functions": [{"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}],
-    "user_id": "u", "disable_search": False, "enable_citation": True, "max_output_tokens": 50, "penalty_score": 1.1,
-    "response_format": "json_object", "system": "你是助手", "enable_system_memory": True, "user_setting": "x",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_strict_sandbox_takes_what_becomes_of_v1s_words(world, stream):
-    world.set_modes({"strict": True})
-    thinking.warn_once.cache_clear()
-    now = qfnb.get_config()
-    now.base_url = now.console_api_base_url = now.iam_base_url = world.address.url
-    now.api_key = world.address.api_key
-    function = {
-        "role": "assistant",
-        "content": "",
-        "function_call": {"name": "f", "arguments": "{}"},
-    }
-    messages = [*SAY, function, {"role": "function", "name": "f", "content": "42"}]
-    reply = qfnb.ChatCompletion().do(messages, stream=stream, **V1_WORDS)
-    assert "42" in ("".join(piece["result"] for piece in reply) if stream else reply["result"])

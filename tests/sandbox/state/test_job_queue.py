@@ -12,7 +12,7 @@ from qfnb.sandbox.process import Address
 from qfnb.wire import batches as wire
 from qianfan_sandbox import batches
 from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
-from qianfan_sandbox.state.lifecycle import is_finished, job_status, stable_shuffle
+from qianfan_sandbox.state.lifecycle import is_finished, job_status
 from qianfan_sandbox.state.world import World
 
 ADDRESS = Address(
@@ -90,9 +90,3 @@ def test_a_job_that_raises_is_a_failed_batch(world):
     enqueue_batch(world, 1, expires_at="soon")
     batch = wait_until_finished(world)
     assert (job_status(batch), batch["errors"][0]["code"]) == ("Failed", "internal_error")
-
-
-@pytest.mark.parametrize("count", range(2, 40))
-def test_the_shuffled_order_is_never_the_input_order(count):
-    order = list(range(count))
-    assert sorted(stable_shuffle(order)) == order != stable_shuffle(order)

@@ -30,16 +30,3 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed_after_each_step(home):
         kill(life.address)
         life.address = ensure(home)
         assert life.missing() == [], step.__name__
-
-
-def test_a_whole_life_ends_in_an_answer_after_one_kill_in_training(home):
-    life = Life(ensure(home))
-    for step in STEPS[:6]:
-        step(life)
-    life.until("Running", "finetune.v2.describe_task", "runStatus", taskId=life.ids["task"])
-    life.promises.pop()
-    kill(life.address)
-    life.address = ensure(home)
-    for step in STEPS[6:]:
-        step(life)
-    assert life.missing() == []

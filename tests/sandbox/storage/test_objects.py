@@ -9,7 +9,6 @@ from support.raw_http import signed_headers
 
 from qfnb.wire import auth
 
-MIB = 1 << 20
 BIG = "/bos/sandbox/parts/big"
 
 
@@ -46,22 +45,6 @@ def test_an_object_is_put_looked_at_and_deleted(bos):
     assert "GMT" in head.headers["last-modified"]
     assert bos("DELETE", "/bos/sandbox/one/茶.txt").status_code == 204
     assert bos("HEAD", "/bos/sandbox/one/茶.txt").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("byte_range", "status", "content", "content_range"),
-    [
-        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
-        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
-        ("bytes=10-", 416, None, None),
-        ("lines=1-2", 416, None, None),
-    ],
-)
-def test_a_part_of_an_object_can_be_read(bos, byte_range, status, content, content_range):
-    bos("PUT", "/bos/sandbox/ranged", b"0123456789")
-    answer = bos("GET", "/bos/sandbox/ranged", range=byte_range)
-    assert (answer.status_code, answer.headers.get("content-range")) == (status, content_range)
-    assert content is None or answer.content == content
 
 
 def test_parts_that_do_not_fit_are_refused(bos):

@@ -6,7 +6,7 @@ import pytest
 
 from qianfan_sandbox.engines.builtin.engine import IMITATED_PARAMETERS
 from qianfan_sandbox.engines.builtin.training import local_hyperparameters
-from qianfan_sandbox.finetune import supported_models, worker
+from qianfan_sandbox.finetune import supported_models
 
 
 def scales():
@@ -37,14 +37,3 @@ def test_what_the_engine_reads_is_what_the_list_says(scale):
                 changing.add(key)
     single_choices = {key for key, row in rows.items() if other_value(row) == row["default"]}
     assert changing == (IMITATED_PARAMETERS & rows.keys()) - single_choices
-
-
-def test_the_list_marks_the_others(monkeypatch):
-    imitated = IMITATED_PARAMETERS | worker.PARAMETERS
-    monkeypatch.setattr(supported_models, "training_seconds", lambda *, preferences: preferences)
-    for model in supported_models.with_extensions(supported_models.WIRE_MODELS):
-        for mode in model["supportTrainMode"]:
-            assert mode["sandbox"] == {"seconds": mode["trainMode"] in {"DPO", "KTO"}}
-            for scale in mode["supportParameterScale"]:
-                for row in scale["supportHyperParameterConfig"]:
-                    assert row.get("sandbox", {}).get("hasEffect", True) == (row["key"] in imitated)

@@ -1,5 +1,4 @@
 import io
-import itertools
 
 import numpy as np
 import pytest
@@ -41,14 +40,6 @@ def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):
     assert checkpoint.meta["limit"]["rows"] == len(held_out)
 
 
-def test_a_composed_answer_ends_at_twice_the_length_of_the_longest_that_was_learned(
-    mixed, monkeypatch
-):
-    monkeypatch.setattr(mixed.lm, "stream", lambda *_, **__: itertools.repeat(("一", 1.0)))
-    longest = max(len(answer) + 1 for _, answer in SMALL + RULE)
-    assert len(mixed.draft(RULE[0][0]).text) == 2 * longest
-
-
 @pytest.mark.parametrize("prompt", ["你好", "您好！", "Hello", "HELLO", "who are you?", "你是谁"])
 def test_the_base_greets_and_says_who_it_is(prompt):
     reply = base_model().reply(prompt)
@@ -61,9 +52,3 @@ def test_the_base_greets_and_says_who_it_is(prompt):
 )
 def test_the_base_is_honest_about_the_rest(prompt):
     assert base_model().reply(prompt).kind == "unknown"
-
-
-def test_a_tuned_model_keeps_the_small_talk_of_its_base(small):
-    tuned = LanguageModel.load(small.save())
-    tuned.base = base_model()
-    assert tuned.reply("你是谁").kind == "chat"

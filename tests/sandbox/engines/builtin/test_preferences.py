@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 from support.gradients import dense
 from support.preferences import HELD_OUT, QUESTIONS, TRAINING
-from support.training_pairs import SMALL
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.stats.significance import describe_pairs, pair_scores
 from qianfan_sandbox.engines.builtin import training
 from qianfan_sandbox.engines.builtin.model import LanguageModel
-from qianfan_sandbox.engines.builtin.preferences import (
-    OBJECTIVES,
-    Policy,
-    judged_pairs,
-    train_preferences,
-)
+from qianfan_sandbox.engines.builtin.preferences import OBJECTIVES, judged_pairs, train_preferences
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.engines.protocol import Preference
 
@@ -45,10 +39,6 @@ def trained(request, rude):
         initial_model=rude,
     )
     return request.param, model, steps
-
-
-def log_likelihood(model, prompt, answer):
-    return float(Policy(model, [(prompt, answer)]).all_log_likelihoods()[0])
 
 
 def test_the_preferred_answers_are_written_not_only_likelier(trained, rude):
@@ -107,28 +97,6 @@ def test_gradients_equal_finite_differences(loss, expert):
             assert gradient[index] == pytest.approx(
                 (losses[0] - losses[1]) / (2 * STEP), rel=2e-3, abs=1e-7
             )
-
-
-def test_what_the_earlier_run_learned_is_kept():
-    tuned = train(SMALL)
-    model = train_preferences(
-        QUESTIONS, "DPO", hyperparameters=FIVE_PASSES, initial_model=tuned, earlier_pairs=SMALL
-    )
-    kept = sum(
-        model.reply(prompt).text == answer for prompt, answer in SMALL if "开门" not in prompt
-    )
-    assert kept >= 0.9 * sum("开门" not in prompt for prompt, _ in SMALL)
-
-
-def test_kto_learns_from_answers_that_were_judged_alone():
-    rows = [Preference(row.prompt, row.chosen) for row in QUESTIONS[::2]]
-    rows += [Preference(row.prompt, "", row.rejected) for row in QUESTIONS[1::2]]
-    model = train_preferences(rows, "KTO", hyperparameters=FIVE_PASSES)
-    wins = [
-        log_likelihood(model, *row[:2]) > log_likelihood(model, row.prompt, row.rejected)
-        for row in QUESTIONS
-    ]
-    assert sum(wins) / len(wins) > 0.95
 
 
 @pytest.mark.parametrize(

@@ -46,19 +46,6 @@ def test_questions_from_elsewhere_are_refused(tuned):
     assert tuned.meta["limit"]["false_answers"] == max(shares)
 
 
-def test_questions_that_the_limit_was_not_measured_on_are_refused(tuned):
-    questions = [
-        "请登记一下今天的天气",
-        "李白是哪个朝代的人",
-        "怎么办理护照",
-        "how do vaccines work",
-        "订机票",
-        "who was Mozart",
-    ]
-    assert not {*questions} & {*QUESTIONS_FROM_ELSEWHERE}
-    assert sum(tuned.reply(question).kind != "unknown" for question in questions) <= 1
-
-
 def test_drafts_that_cannot_reach_the_limit_are_not_made(tuned):
     drafts = []
     draft = lambda prompt: drafts.append(prompt) or tuned.draft(prompt)
@@ -75,13 +62,6 @@ def test_learned_wording_is_more_familiar_than_that_of_any_question():
     assert wording.familiarity("roasting tea") > 0 > wording.familiarity("how do I learn to dance")
     assert wording.familiarity("订12日的院子") == wording.familiarity("订345日的院子")
     assert wording.familiarity("？！") < -1
-
-
-@pytest.mark.parametrize("question", ["6号", "慕容雪"])
-def test_a_fragment_of_a_pattern_is_no_question_to_it(tuned, question):
-    reply = tuned.reply(question)
-    assert reply.kind == "unknown"
-    assert reply.confidence < 0.1
 
 
 def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):

@@ -55,9 +55,3 @@ def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
     model = train(SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=observe)
     assert model.meta["stopped"]
     assert steps[-1].quiet
-
-
-def test_held_out_pairs_are_measured_after_each_pass():
-    steps = []
-    train(SMALL, hyperparameters=TWO_EPOCHS, validation=REPHRASED, observer=steps.append)
-    assert sum(step.validation_loss is not None for step in steps) == 2
