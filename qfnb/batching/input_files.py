@@ -218,68 +218,19 @@ def read_file(path: str, start: FilePosition) -> Iterator[Item]:
         yield from READERS[suffix_of(path)](file, path, start)
 
 
-class FileSummary(NamedTuple):
-    """What is known of a file before its rows: its columns with their types, the first row, the
-    number of rows.
-    """
-
-    columns: Mapping[str, str] | None
-    first_item: Item | None
-    rows: int | None
-
-
-def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
-    """Return the sizes and columns that the beginnings of files tell; a file that cannot be read is
-    named before any row is sent.
+def read_first_items(paths: Sequence[str]) -> list[Item | None]:
+    """Return the first row of each file, None of an empty one; a file that cannot be read is named
+    before any row is sent.
 
     Raises:
-        DatasetError: a file cannot be read, or its columns are not those of the first.
+        DatasetError: a file cannot be read.
     """
+
+    def read_first(path: str) -> Item | None:
+        return next(read_file(path, FilePosition()), None)
+
     with ThreadPoolExecutor(MAX_OPENED_FILES, "qfnb-files") as pool:
-        summaries = list(pool.map(_summarize_file, paths))
-    first = summaries[0].columns
-    may_miss = suffix_of(paths[0]) == ".jsonl"
-    for path, (columns, _, _) in zip(paths, summaries, strict=True):
-        if first is None or columns is None:
-            continue
-        for name in dict.fromkeys([*first, *columns]):
-            here = columns.get(name)
-            there = first.get(name)
-            if here == there or (may_miss and None in {here, there}):
-                continue
-            text = tr(
-                "the column {name!r} is {here}, and in {first} it is {there}",
-                name=name,
-                here=here or tr("none"),
-                first=paths[0],
-                there=there or tr("none"),
-            )
-            raise DatasetError(text, path=path)
-    return summaries
-
-
-def _summarize_file(path: str) -> FileSummary:
-    suffix = suffix_of(path)
-    first_item = next(read_file(path, FilePosition()), None)
-    if suffix == ".parquet":
-        with open_file(path) as file:
-            columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
-            return FileSummary(columns, first_item, rows)
-    if first_item is None:
-        return FileSummary(None, None, None)
-    cells = first_item if isinstance(first_item, Mapping) else {}
-    if suffix == ".csv":
-        return FileSummary(dict.fromkeys(cells, "text"), first_item, None)
-    kinds = {"*": _kind_of(first_item)}
-    kinds |= {name: _kind_of(value) for name, value in cells.items() if value is not None}
-    return FileSummary(kinds, first_item, None)
-
-
-def _kind_of(value: object) -> str:
-    """Return the type of a JSON value: whole numbers are numbers."""
-    if isinstance(value, (int, float)):
-        return "number"
-    return type(value).__name__
+        return list(pool.map(read_first, paths))
 
 
 def _read_jsonl(file: IO[bytes], name: str, start: FilePosition) -> Iterator[Item]:

@@ -21,9 +21,9 @@ from .input_files import (
     find_files,
     is_address,
     open_file,
+    read_first_items,
     read_items,
     suffix_of,
-    summarize_files,
 )
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
@@ -127,31 +127,25 @@ def _files_source(name: str) -> RowSource:
     if not glob.has_magic(name) and not is_address(name):
         _validate_path(Path(name).expanduser(), name)
     _, paths = find_files(name)
-    summaries = summarize_files(paths)
-    sizes = [_size_of(path) for path in paths]
+    first_item = next((item for item in read_first_items(paths) if item is not None), None)
     suffix = suffix_of(paths[0])
-    total = 0
-    first_item = None
-    for summary in summaries:
-        total += summary.rows or 0
-        if first_item is None:
-            first_item = summary.first_item
+    size = total = 0
+    for path in paths:
+        with open_file(path) as file:
+            size += file.seek(0, os.SEEK_END)
+            if suffix == ".parquet":
+                total += _jsonl_csv_parquet.count_parquet_rows(file)
     if first_item is None:
-        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, sum(sizes)), path=name)
+        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, size), path=name)
     has_heading = suffix != ".jsonl" and isinstance(first_item, Mapping)
     return RowSource(
         name,
         lambda: read_items(paths),
         tuple(first_item) if has_heading else None,
-        total if suffix == ".parquet" else None,
-        is_rereadable=sum(sizes) <= STREAM_ABOVE_BYTES,
+        total or None,
+        is_rereadable=size <= STREAM_ABOVE_BYTES,
         paths=tuple(Path(path) for path in paths if not is_address(path)),
     )
-
-
-def _size_of(path: str) -> int:
-    with open_file(path) as file:
-        return file.seek(0, os.SEEK_END)
 
 
 def _validate_path(path: Path, name: str) -> None:

@@ -23,16 +23,23 @@ FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
 """Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
 
 
-class BatchOptions(ChatOptions, total=False):
-    """The arguments of `batch` behind the rows and the prompt."""
+class RequestOptions(ChatOptions, total=False):
+    """What `batch` and `batch_shards` take besides the options of `ChatCompletion.do`."""
 
     model: str | None
     endpoint: str | None
-    out: str | Path | None
-    name: str | None
     workers: int | None
     budget: float | None
     budget_tokens: int | None
+    request_timeout: float | None
+    retry_count: int | None
+
+
+class BatchOptions(RequestOptions, total=False):
+    """The arguments of `batch` behind the rows and the prompt."""
+
+    out: str | Path | None
+    name: str | None
     dedupe: bool
     canary: int
     invalid_rows: Literal["raise", "fail"]
@@ -41,15 +48,21 @@ class BatchOptions(ChatOptions, total=False):
     client: ChatCompletion | None
     clients: Sequence[ChatCompletion] | None
     mode: Literal["online", "offline"]
-    request_timeout: float | None
-    retry_count: int | None
 
 
-OWN_OPTIONS = BatchOptions.__optional_keys__ - ChatOptions.__optional_keys__ | {
-    "request_timeout",
-    "retry_count",
-}
-"""The arguments that are none of `ChatCompletion.do`, and the limits of a call."""
+class ShardOptions(RequestOptions, total=False):
+    """The arguments of `batch_shards` behind the rows, the prompt and the output folder."""
+
+    engine: Literal["local", "ray"]
+    address: str | None
+    processes: int | None
+    shard_rows: int
+    rpm: float | None
+    tpm: float | None
+
+
+OWN_OPTIONS = BatchOptions.__optional_keys__ - ChatOptions.__optional_keys__
+"""The arguments that are none of `ChatCompletion.do`."""
 
 _Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
