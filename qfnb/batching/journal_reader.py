@@ -14,7 +14,7 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import Item
+from .input_source import Item
 
 
 def unpack_text(value: str | bytes | None) -> str | None:

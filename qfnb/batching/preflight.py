@@ -15,8 +15,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
-from .input_files import Item
-from .input_source import RowSource
+from .input_source import Item, RowSource
 from .request_spec import InputRow, RequestSpec, text_of
 
 MAX_PEEKED_ROWS = 1000

@@ -298,17 +298,6 @@ def test_more_and_fewer_at_once_while_it_works(hold, count_requests):
     batch.wait()
 
 
-def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(hold, sandbox):
-    hold()
-    first = qfnb.batch(rows(200), name="twice")
-    with pytest.raises(JournalError, match=r"'twice' is running in process \d+"):
-        qfnb.batch(rows(200), name="twice")
-    assert qfnb.batches().set_index("name").loc["twice", "state"] == "running"
-    first.cancel()
-    hold(release=True)
-    first.wait()
-
-
 def test_resume_by_name_needs_no_input(hold, count_requests):
     hold(10)
     first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
@@ -329,16 +318,6 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
         qfnb.resume("where")
     with pytest.raises(JournalError, match="platform: 'sandbox', now"):
         qfnb.batch(["甲"], name="where")
-
-
-def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path):
-    rows = [{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}]
-    out = tmp_path / "answers.jsonl"
-    qfnb.batch(rows, out=out, name="out").wait()
-    results = pd.read_json(out, lines=True)
-    assert list(results["n"]) == [1, 2]
-    assert "本地沙盒" in results["text"][0]
-    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def test_it_can_be_awaited(sandbox):

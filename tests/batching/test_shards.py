@@ -278,7 +278,6 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
             {"rows": "bos:/bucket/in"},
             "shards read buckets by the S3 interface: rows='s3://bucket/folder'",
         ),
-        ({"rows": "{folder}", "out": "{folder}"}, "is inside rows="),
         ({"rows": "{folder}", "out": "{folder}/out"}, "is inside rows="),
         ({"rows": "{folder}/*.jsonl", "out": "{folder}"}, "is inside rows="),
     ],

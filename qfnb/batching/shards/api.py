@@ -20,8 +20,7 @@ from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
-from ..input_files import is_address, suffix_of
-from ..input_source import open_source
+from ..input_source import is_address, open_source, suffix_of
 from ..journal_store import journal_path
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec

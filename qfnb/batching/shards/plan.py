@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..._jsonl_csv_parquet import import_pyarrow, read_csv
 from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..input_files import (
+from ..input_source import (
     FilePosition,
     find_files,
     is_address,
