@@ -2,15 +2,16 @@
 start.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
@@ -21,16 +22,9 @@ from .client_pool import ClientPool, choose_target, validate_clients
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import (
-    ASSUMED_ANSWER_TOKENS,
-    InputScan,
-    JobSpec,
-    Preflight,
-    build_preflight,
-    scan_input,
-)
+from .preflight import ASSUMED_ANSWER_TOKENS, InputScan, Preflight, build_preflight, scan_input
 from .request_spec import InputRow, RequestSpec, platform_name
-from .row_pages import load_input
+from .row_pipeline import JobSpec, load_input
 
 Rows = Any
 """A DataFrame or Series, an Arrow table or what has its stream (polars), .jsonl, .csv or .parquet
@@ -40,27 +34,7 @@ dictionaries.
 
 
 def batch(
-    rows: Rows,
-    prompt: str | None = None,
-    *,
-    model: str | None = None,
-    endpoint: str | None = None,
-    out: str | Path | None = None,
-    name: str | None = None,
-    workers: int | None = None,
-    budget: float | None = None,
-    budget_tokens: int | None = None,
-    dedupe: bool = False,
-    canary: int = 3,
-    invalid_rows: Literal["raise", "fail"] = "raise",
-    allow_changed_input: bool | Literal["keep"] = False,
-    allow_same_prompt: bool = False,
-    client: ChatCompletion | None = None,
-    clients: Sequence[ChatCompletion] | None = None,
-    mode: Literal["online", "offline"] = "online",
-    request_timeout: float | None = None,
-    retry_count: int | None = None,
-    **options: Unpack[ChatOptions],
+    rows: Rows, prompt: str | None = None, **options: Unpack[validation.BatchOptions]
 ) -> Batch:
     """Send every row to a model, and lose nothing: starts at once and returns the running batch.
 
@@ -107,62 +81,45 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    arguments = {
-        **options,
-        "model": model,
-        "endpoint": endpoint,
-        "out": out,
-        "name": name,
-        "workers": workers,
-        "budget": budget,
-        "budget_tokens": budget_tokens,
-        "dedupe": dedupe,
-        "canary": canary,
-        "invalid_rows": invalid_rows,
-        "allow_changed_input": allow_changed_input,
-        "allow_same_prompt": allow_same_prompt,
-        "client": client,
-        "clients": clients,
-        "mode": mode,
-        "request_timeout": request_timeout,
-        "retry_count": retry_count,
-    }
-    plan = _plan(rows, prompt, arguments)
-    request, source, scan = plan.request, plan.source, plan.scan
-    response_format = request.response_format
-    requested_format = options.get("response_format")
-    if requested_format is not None and not isinstance(requested_format, (str, Mapping)):
-        response_format = parse_response_format(requested_format)  # the class, not its schema
-    if invalid_rows == "raise":
-        scan.raise_if_invalid()
-    # of a journal named by its content, other rows are at most repeats of these
-    is_changeable = allow_changed_input or (name is None and "keep")
-    journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
+    plan = _plan(rows, prompt, options)
+    if options.get("invalid_rows") != "fail":
+        plan.scan.raise_if_invalid()
+    name = options.get("name")
+    journal = Journal(journal_store.journal_path(name or f"batch-{plan.scan.digest}"))
     try:
-        load_input(journal, request, source, scan, allow_changed_input=is_changeable)
+        # of a journal named by its content, other rows are at most repeats of these
+        is_changeable = options.get("allow_changed_input") or (name is None and "keep")
+        load_input(journal, plan.request, plan.source, plan.scan, allow_changed_input=is_changeable)
         journal.set_facts(offline="files" if plan.is_offline else "")
         if plan.output_path is not None or journal.get_fact("out"):
             journal.set_facts(out=plan.output_path.absolute() if plan.output_path else "")
-        job = JobSpec(
-            path=journal.path,
-            request=request,
-            pool=_pool(plan.chats, request, response_format),
-            preflight=_preflight_of(plan, arguments, journal if source.is_rereadable else None),
-            source=source,
-            stream=plan.stream,
-            worker_count=plan.worker_count,
-            canary=canary,
-            output_path=plan.output_path,
-            notes=tuple(filter(None, [journal.damage])),
-            input=source.description,
-            call_options=plan.call_options,
-            is_offline=plan.is_offline,
-            response_format=response_format,
-        )
-        return Batch(job, journal)
+        return Batch(_job_of(plan, options, journal), journal)
     except BaseException:
         journal.close()
         raise
+
+
+def _job_of(plan: _Plan, options: validation.BatchOptions, journal: Journal) -> JobSpec:
+    response_format = plan.request.response_format
+    requested_format = options.get("response_format")
+    if requested_format is not None and not isinstance(requested_format, (str, Mapping)):
+        response_format = parse_response_format(requested_format)  # the class, not its schema
+    return JobSpec(
+        path=journal.path,
+        request=plan.request,
+        pool=_pool(plan.chats, plan.request, response_format),
+        preflight=_preflight_of(plan, options, journal if plan.source.is_rereadable else None),
+        source=plan.source,
+        stream=plan.stream,
+        worker_count=plan.worker_count,
+        canary=options.get("canary", 3),
+        output_path=plan.output_path,
+        notes=tuple(filter(None, [journal.damage])),
+        input=plan.source.description,
+        call_options=plan.call_options,
+        is_offline=plan.is_offline,
+        response_format=response_format,
+    )
 
 
 async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
@@ -185,22 +142,20 @@ def estimate(
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
-    arguments = dict(options)
-    return _preflight_of(_plan(rows, prompt, arguments), arguments)
+    return _preflight_of(_plan(rows, prompt, options), options)
 
 
-def journal_name(rows: Rows, *, client: ChatCompletion, **options: Unpack[ChatOptions]) -> str:
+def journal_name(rows: Rows, **options: Unpack[validation.BatchOptions]) -> str:
     """Return the name that `batch` gives the journal of these rows where the caller names none.
 
     Args:
         rows: as in `batch`.
-        client: as in `batch`.
         **options: as in `batch`.
 
     Raises:
         InvalidArgumentError: an option or the rows are wrong.
     """
-    return f"batch-{_plan(rows, None, {**options, 'client': client}).scan.digest}"
+    return f"batch-{_plan(rows, None, options).scan.digest}"
 
 
 @dataclass(frozen=True)
@@ -218,14 +173,14 @@ class _Plan:
     is_offline: bool
 
 
-def _plan(rows: Rows, prompt: str | None, arguments: Mapping[str, Any]) -> _Plan:
+def _plan(rows: Rows, prompt: str | None, arguments: validation.BatchOptions) -> _Plan:
     """Check what can be checked before anything is sent; the arguments are those of `batch`."""
     source = open_source(rows)
     client = arguments.get("client")
     model = arguments.get("model")
     endpoint = arguments.get("endpoint")
     is_offline = arguments.get("mode") == "offline"
-    chats: Sequence[ChatCompletion] | None = arguments.get("clients")
+    chats = arguments.get("clients")
     if chats is not None:
         validate_clients(chats, client, is_offline=is_offline)
     validation.validate_arguments(arguments)
@@ -282,7 +237,7 @@ def _output_path(out: str | Path | None, source: RowSource) -> Path | None:
 
 
 def _preflight_of(
-    plan: _Plan, arguments: Mapping[str, Any], journal: Journal | None = None
+    plan: _Plan, arguments: validation.BatchOptions, journal: Journal | None = None
 ) -> Preflight:
     """Return the preview of a batch; of a journal that has the input, only of what is missing."""
     scan = plan.scan

@@ -26,9 +26,15 @@ from .export import input_cells
 from .journal import Journal
 from .journal_reader import BatchRow, JournalError
 from .offline import OfflineRun
-from .preflight import JobSpec, Preflight
-from .row_pages import InputPages, JournalPages
-from .row_pipeline import CircuitBreaker, RowPipeline, run_in_thread
+from .preflight import Preflight
+from .row_pipeline import (
+    CircuitBreaker,
+    InputPages,
+    JobSpec,
+    JournalPages,
+    RowPipeline,
+    run_in_thread,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -405,33 +411,29 @@ class Batch(BackgroundBatch):
         """Iterate over the rows in input order, waiting for each; an interrupt cancels the
         batch.
         """
-        last_number = -1
+        mark = self._mark()
         with self._handle_interrupts():
-            while True:
-                mark = _, is_finished = self._mark()
-                for answer in self._ready_rows(last_number, is_finished=is_finished):
-                    last_number = answer.number
+            for answer in self._in_order():
+                if answer is not None:
                     yield answer
-                if is_finished:
-                    return
+                    continue
                 self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
+                mark = self._mark()
 
     async def __aiter__(self) -> AsyncIterator[BatchRow]:
         """Iterate over the rows in input order, on any event loop; a cancelled task cancels the
         batch.
         """
-        last_number = -1
+        mark = self._mark()
         with self._handle_interrupts():
-            while True:
-                mark = _, is_finished = self._mark()
-                for answer in self._ready_rows(last_number, is_finished=is_finished):
-                    last_number = answer.number
+            for answer in self._in_order():
+                if answer is not None:
                     yield answer
-                if is_finished:
-                    return
+                    continue
                 while self._mark() == mark:
                     self._raise_if_forked()
                     await asyncio.sleep(POLL_INTERVAL_S)
+                mark = self._mark()
 
     def __len__(self) -> int:
         total = self.progress.total
@@ -486,13 +488,17 @@ class Batch(BackgroundBatch):
         progress = self.progress
         return progress.finished_rows, progress.is_finished
 
-    def _ready_rows(self, after: int, *, is_finished: bool) -> Iterator[BatchRow]:
-        """Yield the rows behind a number up to the first that is not answered, or all once the
-        batch has ended.
-        """
-        for answer in self._rows(after):
-            if not is_finished and (
-                answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
-            ):
-                return
-            yield answer
+    def _in_order(self) -> Iterator[BatchRow | None]:
+        """Yield the rows in input order, and None where the next one is not answered yet."""
+        unanswered = {journal_reader.NOT_ASKED, *TRANSIENT_ERRORS}
+        last_number = -1
+        is_finished = False
+        while not is_finished:
+            is_finished = self.progress.is_finished
+            for answer in self._rows(last_number):
+                if not is_finished and answer.error in unanswered:
+                    break
+                last_number = answer.number
+                yield answer
+            if not is_finished:
+                yield None

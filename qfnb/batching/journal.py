@@ -9,12 +9,12 @@ import contextlib
 import functools
 import hashlib
 import json
-import logging
 import operator
 import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,42 +29,24 @@ from .journal_reader import (
     JournalCounts,
     JournalError,
     JournalInUse,
-    checksum,
+    answer_columns,
     count_rows,
     count_usage,
     decode_text,
     explain_error,
     item_to_json,
-    pack_text,
 )
 from .request_spec import InputRow
 
-SCHEMA_VERSION = 5
-
-_PRIMARY_KEYS = {
-    "fact": ("name", "text"),
-    "row": ("number", "integer"),
-    "answer": ("place", "integer"),
-}
-"""Table -> the name and type of its primary key; a changed byte in a definition makes it an
-ordinary column.
-"""
-
-_COLUMNS = {
-    "fact": ("name", "value"),
-    "row": ("number", "key", "asked", "input"),
-    "answer": ("key", *RESULT_COLUMNS),
-}
-"""Table -> the columns that its checksum covers."""
+SCHEMA_VERSION = 6
 
 _TABLES = f"""
-create table if not exists fact(name text primary key, value text, checksum integer) without rowid;
+create table if not exists fact(name text primary key, value text) without rowid;
 create table if not exists row(
-    number integer primary key, key blob not null, asked integer not null, input text not null,
-    checksum integer);
+    number integer primary key, key blob not null, asked integer not null, input text not null);
 create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
-    {", ".join(RESULT_COLUMNS)}, checksum integer);
+    {", ".join(RESULT_COLUMNS)});
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
 """
 
@@ -97,6 +79,8 @@ def connect(path: Path) -> sqlite3.Connection:
             )
         if version < SCHEMA_VERSION:
             _migrate(database, version)
+        elif (problem := database.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(problem)
     # of a message about a name in a broken file
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise JournalError(explain_error(error, path)) from None
@@ -111,57 +95,12 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
     if version:
         # repeats were counted in it while an input was read
         database.execute("drop table if exists seen")
-        present = {column[1] for column in _definition_of(database, "answer")}
+        present = answer_columns(database)
         for name in RESULT_COLUMNS:
             if name not in present:
                 database.execute(f"alter table answer add column {name}")
-        database.create_function(
-            "checksum", -1, lambda *values: checksum(values), deterministic=True
-        )
-        for table, columns in _COLUMNS.items():
-            if all(column[1] != "checksum" for column in _definition_of(database, table)):
-                database.execute(f"alter table {table} add column checksum integer")
-            database.execute(f"update {table} set checksum = checksum({', '.join(columns)})")  # noqa: S608
     database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     database.execute("commit")
-
-
-def _find_damage(database: sqlite3.Connection) -> tuple[dict[int, bytes], dict[str, str]]:
-    """Return the answers and the facts that changed since they were written, by their primary keys:
-    the keys of the rows, and the names.
-
-    Rows of the input are checked when they are sent.
-
-    Raises:
-        sqlite3.DatabaseError: the file itself is broken.
-    """
-    if (problem := database.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
-        raise sqlite3.DatabaseError(problem)
-    for table, columns in _COLUMNS.items():
-        definition = set()
-        for _, name, type_, _, _, position in _definition_of(database, table):
-            definition |= {name, (name, type_.lower(), position)}
-        if not {*columns, "checksum", (*_PRIMARY_KEYS[table], 1)} <= definition:
-            raise sqlite3.DatabaseError(
-                tr("the table {table} is not defined as it was", table=table)
-            )
-    return dict(_damaged(database, "answer")), dict(_damaged(database, "fact"))
-
-
-def _definition_of(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    """Return number, name, type, whether it may be null, default, and position in the key of each
-    column.
-    """
-    return database.execute(f"pragma table_info({table})").fetchall()
-
-
-def _damaged(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, Any]]:
-    primary_key = _PRIMARY_KEYS[table][0]
-    columns = ", ".join(_COLUMNS[table])
-    query = f"select {primary_key}, checksum, {columns} from {table}"  # noqa: S608
-    for position, written, *values in database.execute(query):
-        if written != checksum(values):
-            yield position, values[0]
 
 
 LOCK_TIMEOUT_S = 0.5
@@ -211,9 +150,6 @@ EMPTIED = tr_noop("the journal was an empty file: if it had answers, they are lo
 HEADER_BYTES = 100
 """Bytes of the shortest database that is none of SQLite's empty ones."""
 
-MAX_NAMED_ROWS = 10
-"""Damaged rows that a message names."""
-
 MAX_LOG_PAGES = 8192
 """Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than
 one.
@@ -224,7 +160,10 @@ MAX_ROWS_PER_STATEMENT = 64
 prepared.
 """
 
-_ROW = "select row.number, row.key, row.asked, row.input, row.checksum"
+MIN_PACKED_BYTES = 128
+"""Shorter answers do not become shorter."""
+
+_ROW = "select row.number, row.key, row.input"
 
 _MISSING = """
 from row left join answer using(key)
@@ -253,8 +192,7 @@ class Journal:
         last_position: of the answer that was written last, 0 before the first.
         had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
-        damage: what had changed on the disk and is dropped, so that it is asked again; "" for
-            nothing.
+        damage: that its file was empty, "" otherwise.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
@@ -271,7 +209,7 @@ class Journal:
                 and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
-            self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
+            self.damage = tr(EMPTIED) if is_emptied else ""
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             self.had_answers = self.last_position > 0
@@ -395,41 +333,9 @@ class Journal:
                     database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:
-        values = (name, str(value))
         self.database.execute(
-            "insert or replace into fact values (?, ?, ?)", (*values, checksum(values))
+            "insert or replace into fact(name, value) values (?, ?)", (name, str(value))
         )
-
-    def _drop_damaged(self) -> str:
-        """Delete what has changed on the disk since it was written; return which rows that
-        concerns.
-        """
-        try:
-            answers, facts = _find_damage(self.database)
-        except sqlite3.Error as error:
-            raise JournalError(explain_error(error, self.path)) from None
-        if not answers and not facts:
-            return ""
-        with self.transaction():
-            marks = placeholders(answers)
-            query = f"select number from row where key in ({marks}) order by number"  # noqa: S608
-            records = self.database.execute(query, [*answers.values()])
-            numbers = [str(number) for (number,) in records]
-            self.database.execute(f"delete from answer where place in ({marks})", [*answers])  # noqa: S608
-            self.database.execute(
-                f"delete from fact where name in ({placeholders(facts)})",  # noqa: S608
-                [*facts],
-            )
-        named = tr(", ").join(facts)
-        if numbers:
-            named = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
-        text = tr(
-            "{n} answers have changed on the disk: asked again ({named})",
-            n=len(answers),
-            named=named,
-        )
-        logging.getLogger("qfnb").warning("%s: %s", self.path, text)
-        return text
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
@@ -440,7 +346,7 @@ class Journal:
             ]
             values: list[Any] = []
             for position, record in enumerate(records, self.last_position + 1):
-                values += (position, self.run_number, *record, checksum(record))
+                values += (position, self.run_number, *record)
             self.database.execute(_insert_statement(len(results)), values)
             self.last_position += len(results)
         except UnicodeEncodeError:
@@ -455,27 +361,43 @@ class Journal:
 
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
         rows = []
-        for *facts, text, written in self._select(query, *values):
-            if written != checksum((*facts, text)):
+        for number, key, text in self._select(query, *values):
+            try:
+                rows.append(InputRow(number, key, json.loads(text)))
+            except ValueError:  # an earlier version left it in its file, or the disk has changed it
                 raise JournalError(
                     tr(
                         "row {number} of the journal {name!r} has changed on the disk and is not "
                         "sent: run the batch "
                         "again with its input, which writes it anew",
-                        number=facts[0],
+                        number=number,
                         name=self.path.stem,
                     )
-                )
-            rows.append(InputRow(facts[0], facts[1], json.loads(text)))
+                ) from None
         return rows
 
     def _count(self, query: str, *values: Any) -> int:
         return int(self._select(query, *values)[0][0])
 
 
+def pack_text(text: str | None) -> str | bytes | None:
+    """Return a text, or its compressed bytes where these are fewer.
+
+    Raises:
+        UnicodeEncodeError: it has a lone surrogate.
+    """
+    if text is None or len(text) * 3 < MIN_PACKED_BYTES:
+        return text
+    content = text.encode()
+    packed = zlib.compress(content, 1)
+    if len(packed) < len(content):
+        return packed
+    return text
+
+
 @functools.cache
 def _insert_statement(rows: int) -> str:
-    columns = ("place", "run", "key", *RESULT_COLUMNS, "checksum")
+    columns = ("place", "run", "key", *RESULT_COLUMNS)
     marks = ", ".join([f"({placeholders(columns)})"] * rows)
     return f"insert or replace into answer({', '.join(columns)}) values {marks}"  # noqa: S608 - our own names
 
@@ -529,13 +451,14 @@ def add_rows(
     for row, repeat in zip(rows, repeats, strict=True):
         key = row.key if dedupe else repeat_key(row.key, repeat)
         is_asked = row.problem is None and not (dedupe and repeat)
-        record = (row.number, key, int(is_asked), item_to_json(row.item))
-        records.append((*record, checksum(record)))
+        records.append((row.number, key, int(is_asked), item_to_json(row.item)))
         if row.problem is not None:
             journal.insert_answers([(key, row.problem)])
         if is_asked:
             asked.append(row._replace(key=key))
-    journal.database.executemany("insert or replace into row values (?, ?, ?, ?, ?)", records)
+    journal.database.executemany(
+        "insert or replace into row(number, key, asked, input) values (?, ?, ?, ?)", records
+    )
     answered = _answered_keys(journal, [row.key for row in asked])
     return [row for row in asked if row.key not in answered]
 

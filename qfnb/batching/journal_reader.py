@@ -5,7 +5,7 @@ import json
 import sqlite3
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,30 +14,7 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import Item
-
-MIN_PACKED_BYTES = 128
-"""Shorter answers do not become shorter."""
-
-
-def checksum(values: Iterable[object]) -> int:
-    """Return the CRC-32 of values as SQLite returns them."""
-    return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
-
-
-def pack_text(text: str | None) -> str | bytes | None:
-    """Return a text, or its compressed bytes where these are fewer.
-
-    Raises:
-        UnicodeEncodeError: it has a lone surrogate.
-    """
-    if text is None or len(text) * 3 < MIN_PACKED_BYTES:
-        return text
-    content = text.encode()
-    packed = zlib.compress(content, 1)
-    if len(packed) < len(content):
-        return packed
-    return text
+from .input_source import Item
 
 
 def unpack_text(value: str | bytes | None) -> str | None:
@@ -78,9 +55,6 @@ DROPPED_USAGE = "dropped_usage"
 """The fact that holds tokens and cost of failures that were deleted because their rows were sent
 again.
 """
-
-UNCHECKED = -1
-"""Stands for the checksums of journals of earlier versions, which have none."""
 
 NOT_ASKED = "NotAsked"
 """The `error` of a row that has not been sent yet."""
@@ -138,9 +112,7 @@ class JournalCounts:
 
 
 def decode_text(content: bytes) -> str:
-    """Return a text of a journal; a changed byte fails its checksum, and does not hide the other
-    rows.
-    """
+    """Return a text of a journal; a changed byte does not hide the other rows."""
     return content.decode("utf-8", "replace")
 
 
@@ -219,57 +191,23 @@ def count_invalid_rows(path: Path) -> int:
 
 
 def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
-    """Return the facts and the counts of a journal.
-
-    Raises:
-        JournalError: what the rows are sent with has changed on the disk.
-    """
+    """Return the facts and the counts of a journal."""
     with open_readonly(path) as database:
-        has_checksums = "checksum" in answer_columns(database)
-        query = f"select name, value, {'checksum' if has_checksums else UNCHECKED} from fact"  # noqa: S608
-        records = database.execute(query).fetchall()
-        damaged = {
-            fact[0] for *fact, written in records if written not in {UNCHECKED, checksum(fact)}
-        }
-        if "plan" in damaged:
-            raise JournalError(
-                tr(
-                    "the journal {path} is broken: its fact `plan` has changed on the disk",
-                    path=path,
-                )
-            )
-        facts = {name: value for name, value, _ in records if name not in damaged}
+        facts = dict(database.execute("select name, value from fact").fetchall())
         return facts, count_rows(database)
 
 
 def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
-    """Return a row and its result; what has changed on the disk is an error, and never returned as
-    an answer.
+    """Return a row and its result.
 
     Args:
         record: the columns of `_row_columns`.
         parse: returns the value of an answer.
     """
-    facts = record[:4]
-    row_sum = record[4]
-    answer_sum = record[-1]
-    (number, _, _, text) = facts
-    (key, *result) = record[5:-1]
-    if not text:  # a row that an earlier version left in its file
-        text = "{}"
-    elif row_sum not in {UNCHECKED, checksum(facts)}:
-        message = tr("the row has changed on the disk: run the batch again with its input")
-        return BatchRow(
-            number=number, input=str(text), error=JournalError.__name__, message=message
-        )
-    item = json.loads(text)
+    number, text, key, *result = record
+    item = json.loads(text or "{}")  # an earlier version left rows in their file
     if key is None:
         return BatchRow(number=number, input=item, error=NOT_ASKED, attempts=0)
-    if answer_sum not in {UNCHECKED, checksum((key, *result))}:
-        message = tr(
-            "the answer has changed on the disk: run the batch again, and it is asked again"
-        )
-        return BatchRow(number=number, input=item, error=JournalError.__name__, message=message)
     values = dict(zip(RESULT_COLUMNS, result, strict=True))
     values |= {name: unpack_text(values[name]) for name in ("text", "reasoning")}
     row = BatchRow(number=number, input=item, **values)
@@ -291,15 +229,10 @@ def _row_columns(database: sqlite3.Connection) -> str:
     only read here.
     """
     present = answer_columns(database)
-    row_sum, answer_sum = (
-        ("row.checksum", "answer.checksum") if "checksum" in present else (str(UNCHECKED),) * 2
-    )
-    results = [
-        f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS
-    ]
-    return ", ".join(
-        ["row.number, row.key, row.asked, row.input", row_sum, "answer.key", *results, answer_sum]
-    )
+    columns = ["row.number", "row.input", "answer.key"]
+    for name in RESULT_COLUMNS:
+        columns.append(f"answer.{name}" if name in present else f"null as {name}")
+    return ", ".join(columns)
 
 
 def count_rows(database: sqlite3.Connection) -> JournalCounts:

@@ -38,9 +38,8 @@ from ..transport.response import Response
 from ..wire import batches as wire
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import JobSpec
 from .request_spec import InputRow
-from .row_pipeline import RowPipeline
+from .row_pipeline import JobSpec, RowPipeline
 
 MAX_JOBS = wire.MAX_UNFINISHED
 """Jobs of an account that the platform allows to be queued, running or stopping."""

@@ -7,22 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 from .. import config
-from .._jobs.batch_progress import BatchProgress, ProgressCounter
 from ..base.language import tr
 from ..base.text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
-from ..resources.inference.response_format import ResponseFormat
-from ..transport.client import CallOptions
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
-from .client_pool import ClientPool
-from .input_files import Item
-from .input_source import RowSource, name_of_rows
-from .journal_reader import ParseAnswer
+from .input_source import Item, RowSource
 from .request_spec import InputRow, RequestSpec, text_of
 
 MAX_PEEKED_ROWS = 1000
@@ -347,126 +340,3 @@ def _min_seconds(requests: int, tokens: int, clients: int) -> float | None:
     rpm = settings.qps_limit * 60 or settings.rpm_limit
     limited = ((requests, rpm), (tokens, settings.tpm_limit))
     return max((amount * 60 / limit / clients for amount, limit in limited if limit), default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobSpec:
-    """What a batch is to do.
-
-    Attributes:
-        path: the journal.
-        request: what is sent for each row.
-        pool: the clients that send it, with their keys.
-        preflight: what was expected before the start, and the budgets.
-        source: the input, None when the batch is resumed by name.
-        stream: rows that are read while others are sent; None when the journal has all rows.
-        worker_count: rows in flight at once, 1 to 1000.
-        canary: rows that are sent first, and decide whether the others are; 0 for none.
-        output_path: a file that the results are written to at the end, or None.
-        call_options: timeout and attempts of each row.
-        notes: warnings that are shown.
-        input: the description of the rows.
-        is_offline: whether the rows are handed to the platform's batch service.
-        response_format: the form that answers must have, None without one.
-    """
-
-    path: Path
-    request: RequestSpec
-    pool: ClientPool
-    preflight: Preflight
-    source: RowSource | None = None
-    stream: Iterator[InputRow] | None = None
-    worker_count: int = 8
-    canary: int = 3
-    output_path: Path | None = None
-    call_options: CallOptions = field(default_factory=CallOptions)
-    notes: tuple[str, ...] = ()
-    input: str = ""
-    is_offline: bool = False
-    response_format: ResponseFormat | None = None
-
-    @property
-    def checked_format(self) -> ResponseFormat | None:
-        """The form that answers are checked against, None without a schema."""
-        if self.response_format is not None and self.response_format.is_checked:
-            return self.response_format
-        return None
-
-    @property
-    def parse(self) -> ParseAnswer | None:
-        """What turns an answer into a value, None without a schema."""
-        return self.checked_format.parse if self.checked_format else None
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of the answers' format, which are columns of the results."""
-        if self.response_format is not None:
-            return self.response_format.field_names
-        return ()
-
-    def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
-        """Return why the budgets do not allow this many more rows, those in flight included; ""
-        where they do.
-
-        A row is expected to use the mean of the rows so far, before the first what the preflight
-        estimated.
-        """
-        plan = self.preflight
-        for unit, budget in (("CNY", plan.budget), ("tokens", plan.budget_tokens)):
-            if budget is None:
-                continue
-            used, mean = self._use(counter, unit)
-            if used is None:
-                return tr(
-                    "the budget cannot be kept: the {unit} of an answered row are not known",
-                    unit=unit,
-                )
-            if used + mean * (rows + counter.lost) > budget:
-                reason = tr(
-                    "the budget of {limit} allows no more: {spent} are spent",
-                    limit=format_amount(budget, unit),
-                    spent=format_amount(used, unit),
-                )
-                if unit == "CNY" and plan.is_free:
-                    note = tr("a rehearsal by list price: the sandbox bills nothing")
-                    return tr("{first} ({second})", first=reason, second=note)
-                return reason
-        return ""
-
-    def spent(self, counter: ProgressCounter) -> dict[str, float]:
-        """Return the use of the batch by unit (`CNY`, `tokens`), lost answers included."""
-        amounts = {}
-        for unit in ("CNY", "tokens"):
-            used, mean = self._use(counter, unit)
-            amounts[unit] = (used or 0.0) + mean * counter.lost
-        return amounts
-
-    def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
-        """Return the use of the answered rows, None where it is unknown, and the mean of a row."""
-        used = counter.cost
-        estimate = self.preflight.cost
-        if unit == "tokens":
-            used = counter.prompt_tokens + counter.completion_tokens
-            estimate = self.preflight.tokens
-            if counter.uncounted:
-                used = None
-        if answered := counter.ok + counter.progress.cached:
-            return used, (used or 0.0) / answered
-        return used, (estimate or 0) / max(self.preflight.requests, 1)
-
-    def initial_progress(self) -> BatchProgress:
-        """Return the progress before the start."""
-        plan = self.preflight
-        return BatchProgress(
-            name=self.path.stem,
-            model=self.request.endpoint or self.request.model or "",
-            total=plan.rows,
-            cached=plan.cached,
-            budget=plan.budget,
-            budget_tokens=plan.budget_tokens,
-            notes=tuple(plan.lines()),
-            remarks=self.notes,
-            rows_name=name_of_rows(self.input),
-            mode="offline" if self.is_offline else "online",
-            from_sandbox=self.request.platform == "sandbox",
-        )

@@ -21,8 +21,7 @@ from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat import validate_encodable, validate_messages
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
-from .input_files import Item
-from .input_source import RowSource
+from .input_source import Item, RowSource
 
 
 class RowTemplate:

@@ -9,26 +9,357 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, TypeVar
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.background_job import complete_future
-from .._jobs.batch_progress import RowFailure
+from .._jobs.batch_progress import BatchProgress, ProgressCounter, RowFailure
 from .._jobs.row_result import RowResult, is_transient, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
+from ..resources.inference.response_format import ResponseFormat
 from ..transport import clock
+from ..transport.client import CallOptions
 from ..transport.event_loop import Future
-from .journal import Journal
-from .journal_reader import JournalError
-from .preflight import JobSpec
-from .request_spec import Conversation, InputRow
-from .row_pages import InputPages, PageReader
+from . import journal_store
+from .client_pool import ClientPool
+from .input_source import Prefetcher, RowSource, name_of_rows
+from .journal import Journal, RepeatCounter, add_rows, repeat_key
+from .journal_reader import JournalError, ParseAnswer
+from .preflight import InputScan, Preflight, format_amount
+from .request_spec import Conversation, InputRow, RequestSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """What a batch is to do.
+
+    Attributes:
+        path: the journal.
+        request: what is sent for each row.
+        pool: the clients that send it, with their keys.
+        preflight: what was expected before the start, and the budgets.
+        source: the input, None when the batch is resumed by name.
+        stream: rows that are read while others are sent; None when the journal has all rows.
+        worker_count: rows in flight at once, 1 to 1000.
+        canary: rows that are sent first, and decide whether the others are; 0 for none.
+        output_path: a file that the results are written to at the end, or None.
+        call_options: timeout and attempts of each row.
+        notes: warnings that are shown.
+        input: the description of the rows.
+        is_offline: whether the rows are handed to the platform's batch service.
+        response_format: the form that answers must have, None without one.
+    """
+
+    path: Path
+    request: RequestSpec
+    pool: ClientPool
+    preflight: Preflight
+    source: RowSource | None = None
+    stream: Iterator[InputRow] | None = None
+    worker_count: int = 8
+    canary: int = 3
+    output_path: Path | None = None
+    call_options: CallOptions = field(default_factory=CallOptions)
+    notes: tuple[str, ...] = ()
+    input: str = ""
+    is_offline: bool = False
+    response_format: ResponseFormat | None = None
+
+    @property
+    def checked_format(self) -> ResponseFormat | None:
+        """The form that answers are checked against, None without a schema."""
+        if self.response_format is not None and self.response_format.is_checked:
+            return self.response_format
+        return None
+
+    @property
+    def parse(self) -> ParseAnswer | None:
+        """What turns an answer into a value, None without a schema."""
+        return self.checked_format.parse if self.checked_format else None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the answers' format, which are columns of the results."""
+        if self.response_format is not None:
+            return self.response_format.field_names
+        return ()
+
+    def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
+        """Return why the budgets do not allow this many more rows, those in flight included; ""
+        where they do.
+
+        A row is expected to use the mean of the rows so far, before the first what the preflight
+        estimated.
+        """
+        plan = self.preflight
+        for unit, budget in (("CNY", plan.budget), ("tokens", plan.budget_tokens)):
+            if budget is None:
+                continue
+            used, mean = self._use(counter, unit)
+            if used is None:
+                return tr(
+                    "the budget cannot be kept: the {unit} of an answered row are not known",
+                    unit=unit,
+                )
+            if used + mean * (rows + counter.lost) > budget:
+                reason = tr(
+                    "the budget of {limit} allows no more: {spent} are spent",
+                    limit=format_amount(budget, unit),
+                    spent=format_amount(used, unit),
+                )
+                if unit == "CNY" and plan.is_free:
+                    note = tr("a rehearsal by list price: the sandbox bills nothing")
+                    return tr("{first} ({second})", first=reason, second=note)
+                return reason
+        return ""
+
+    def spent(self, counter: ProgressCounter) -> dict[str, float]:
+        """Return the use of the batch by unit (`CNY`, `tokens`), lost answers included."""
+        amounts = {}
+        for unit in ("CNY", "tokens"):
+            used, mean = self._use(counter, unit)
+            amounts[unit] = (used or 0.0) + mean * counter.lost
+        return amounts
+
+    def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
+        """Return the use of the answered rows, None where it is unknown, and the mean of a row."""
+        used = counter.cost
+        estimate = self.preflight.cost
+        if unit == "tokens":
+            used = counter.prompt_tokens + counter.completion_tokens
+            estimate = self.preflight.tokens
+            if counter.uncounted:
+                used = None
+        if answered := counter.ok + counter.progress.cached:
+            return used, (used or 0.0) / answered
+        return used, (estimate or 0) / max(self.preflight.requests, 1)
+
+    def initial_progress(self) -> BatchProgress:
+        """Return the progress before the start."""
+        plan = self.preflight
+        return BatchProgress(
+            name=self.path.stem,
+            model=self.request.endpoint or self.request.model or "",
+            total=plan.rows,
+            cached=plan.cached,
+            budget=plan.budget,
+            budget_tokens=plan.budget_tokens,
+            notes=tuple(plan.lines()),
+            remarks=self.notes,
+            rows_name=name_of_rows(self.input),
+            mode="offline" if self.is_offline else "online",
+            from_sandbox=self.request.platform == "sandbox",
+        )
+
+
+PAGE_SIZE = 500
+"""Rows that are read at once from a journal or an input; at most three pages are in memory."""
+
+PageReader = Callable[[], list[InputRow]]
+
+
+class JournalPages:
+    """Pages of rows that the journal holds.
+
+    Args:
+        query: returns the rows after a number, at most a number of them.
+    """
+
+    def __init__(self, query: Callable[[int, int], list[InputRow]]) -> None:
+        self._query = query
+        self._last_number = -1
+
+    def __call__(self) -> list[InputRow]:
+        """Return the next page."""
+        rows = self._query(self._last_number, PAGE_SIZE)
+        if rows:
+            self._last_number = rows[-1].number
+        return rows
+
+
+class InputPages:
+    """Pages of an input that is read while rows are sent, and written into the journal as it is
+    read.
+
+    An input that raises is not read further: what it left out is unknown.
+
+    Args:
+        journal: open for writing.
+        rows: the input.
+        dedupe: whether identical rows are sent once.
+        on_loaded: called in the reading thread after each page, with the number of rows that have
+            an answer already, the number of invalid ones, and at the end the total number of rows,
+            before that None.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        rows: Iterator[InputRow],
+        *,
+        dedupe: bool,
+        on_loaded: Callable[[int, int, int | None], None],
+    ) -> None:
+        self._prefetcher = Prefetcher(rows, PAGE_SIZE)
+        self._journal = journal
+        self._dedupe = dedupe
+        self._on_loaded = on_loaded
+        self._stored_pages: JournalPages | None = None
+        self._row_count = self._generation = 0
+        self._unsaved: list[InputRow] = []
+        self._counter = RepeatCounter()
+        self._repeats = list[int]()
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> list[InputRow]:
+        """Return the next rows that have no answer yet; pages of answered rows are skipped."""
+        if self._stored_pages is not None:
+            if stored := self._stored_pages():
+                return stored
+            self._stored_pages = None
+        with self._lock:  # a page that was abandoned may still be coming
+            generation = self._generation
+            while True:
+                page = self._unsaved or self._read_page()
+                if generation != self._generation:
+                    self._unsaved = page  # for the next reader
+                    return []
+                rows = self._save_page(page)
+                if rows or (not page and self._error is None):
+                    return rows
+                if not page and self._error is not None:
+                    raise self._error
+
+    def abandon(self) -> None:
+        """Leave the page that is being read to the next reader."""
+        self._generation += 1
+
+    def continue_in(self, journal: Journal) -> None:
+        """Continue in a journal that was opened again: first with its rows that have no answer."""
+        self._stored_pages = JournalPages(journal.missing_rows)
+        self._journal = journal
+
+    def _read_page(self) -> list[InputRow]:
+        """Return the next page; what was read before an input raised is part of it."""
+        self._repeats = []
+        if self._error is not None:
+            return []
+        try:
+            page = self._prefetcher.next_page()
+        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
+            self._error = error
+            return []
+        self._row_count += len(page)
+        self._repeats = self._counter.count(page)
+        return page
+
+    def _save_page(self, page: list[InputRow]) -> list[InputRow]:
+        with self._journal.transaction():
+            rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats)
+        self._unsaved = []
+        invalid = sum(row.problem is not None for row in page)
+        total = None
+        if not page and self._error is None:
+            total = self._row_count
+            with self._journal.transaction():
+                self._journal.database.execute("delete from row where number >= ?", (total,))
+            self._journal.set_facts(complete=1)
+        self._on_loaded(len(page) - invalid - len(rows), invalid, total)
+        return rows
+
+
+def load_input(
+    journal: Journal,
+    request: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
+    *,
+    allow_changed_input: bool | Literal["keep"],
+) -> None:
+    """Put the rows of an input into the journal, or check that it is that of the journal.
+
+    Args:
+        journal: open for writing.
+        request: what is sent for each row.
+        source: the input; one that can be read only once is read while rows are sent.
+        scan: the rows that were read already.
+        allow_changed_input: whether answers of rows that are not in this input are dropped; "keep"
+            leaves them for another input.
+
+    Raises:
+        JournalError: the journal has other rows, or they were sent otherwise.
+    """
+    stored = journal.get_fact("plan")
+    database = journal.database
+    if stored and allow_changed_input is not True:
+        _validate_same_request(journal.path, request, stored)
+    foreign_rows = 0
+    with journal.transaction():
+        if source.is_rereadable:
+            database.execute("delete from row")
+            rows = request.input_rows(source.items())
+            counter = RepeatCounter()
+            while page := list(islice(rows, PAGE_SIZE)):
+                repeats = counter.count(page)
+                add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
+            query = (
+                "select count(*) from answer where error = '' and key not in (select key from row)"
+            )
+            foreign_rows = database.execute(query).fetchone()[0]
+            if allow_changed_input is True:
+                database.execute("delete from answer where key not in (select key from row)")
+        elif stored:
+            foreign_rows = _count_foreign_rows(journal, scan.first_rows)
+        if foreign_rows and not allow_changed_input:
+            raise JournalError(
+                tr(
+                    "the journal {name!r} has answers to {count} rows that are not in this input: "
+                    "give this one "
+                    "another name (--name), or drop them (allow_changed_input=True, --update)",
+                    name=journal.path.stem,
+                    count=foreign_rows,
+                )
+            )
+    journal.set_facts(
+        plan=request.to_json(),
+        input=source.description,
+        complete=int(source.is_rereadable),
+        created=journal.get_fact("created") or time.time(),
+    )
+
+
+def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> None:
+    if differences := request.differences(journal_store.load_request_spec(path, stored)):
+        raise JournalError(
+            tr(
+                "the rows of journal {name!r} were sent otherwise ({differences}): give this one "
+                "another name=",
+                name=path.stem,
+                differences=tr("; ").join(differences)[:200],
+            )
+        )
+
+
+def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
+    """Return how many of an input's first rows differ from the journal's."""
+    stored_keys = dict(
+        journal.database.execute("select number, key from row where number < ?", (len(rows),))
+    )
+    repeats = RepeatCounter().count(rows)
+    return sum(
+        stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
+        for row, repeat in zip(rows, repeats, strict=True)
+    )
+
 
 OUTAGE_FAILURES: Final = 10
 """Transient failures in a row, or as many as workers if these are more, that mean an outage."""

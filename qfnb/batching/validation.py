@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, InstanceOf, TypeAdapter, ValidationError
 
@@ -23,60 +23,76 @@ FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
 """Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
 
 
-class BatchOptions(ChatOptions, total=False):
-    """The arguments of `batch` behind the rows and the prompt."""
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class RequestOptions(ChatOptions, total=False):
+    """What `batch` and `batch_shards` take besides the options of `ChatCompletion.do`."""
 
     model: str | None
     endpoint: str | None
+    workers: int | None
+    budget: Amount | None
+    budget_tokens: Count | None
+    request_timeout: Amount | None
+    retry_count: Count | None
+
+
+class BatchOptions(RequestOptions, total=False):
+    """The arguments of `batch` behind the rows and the prompt."""
+
     out: str | Path | None
     name: str | None
-    workers: int | None
-    budget: float | None
-    budget_tokens: int | None
     dedupe: bool
-    canary: int
+    canary: Annotated[int, Field(ge=0)]
     invalid_rows: Literal["raise", "fail"]
     allow_changed_input: bool | Literal["keep"]
     allow_same_prompt: bool
-    client: ChatCompletion | None
+    client: InstanceOf[ChatCompletion] | None
     clients: Sequence[ChatCompletion] | None
     mode: Literal["online", "offline"]
-    request_timeout: float | None
-    retry_count: int | None
 
 
-OWN_OPTIONS = BatchOptions.__optional_keys__ - ChatOptions.__optional_keys__ | {
-    "request_timeout",
-    "retry_count",
-}
-"""The arguments that are none of `ChatCompletion.do`, and the limits of a call."""
+class ShardOptions(RequestOptions, total=False):
+    """The arguments of `batch_shards` behind the rows, the prompt and the output folder."""
 
-_Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1)]
+    engine: Literal["local", "ray"]
+    address: str | None
+    processes: Count | None
+    shard_rows: Count
+    rpm: Amount | None
+    tpm: Amount | None
+
+
+OWN_OPTIONS = BatchOptions.__optional_keys__ - ChatOptions.__optional_keys__
+"""The arguments that are none of `ChatCompletion.do`."""
 
 _FLAG = tr_noop("must be True or False")
 _ABOVE_0 = tr_noop("must be a number above 0")
 
-_ARGUMENTS: Mapping[str, tuple[Any, str]] = {
-    "model": (str | None, tr_noop("must be the name of a model")),
-    "endpoint": (str | None, tr_noop("must be the name of a service of yours")),
-    "name": (str | None, tr_noop("must be a string, the name of the journal")),
-    "dedupe": (bool, _FLAG),
-    "allow_changed_input": (bool | Literal["keep"], tr_noop("must be True, False or 'keep'")),
-    "allow_same_prompt": (bool, _FLAG),
-    "client": (InstanceOf[ChatCompletion] | None, tr_noop("must be a qfnb.ChatCompletion")),
-    "budget": (_Amount | None, tr_noop("must be a number of CNY above 0")),
-    "budget_tokens": (_Count | None, tr_noop("must be a number of tokens, 1 or more")),
-    "canary": (Annotated[int, Field(ge=0)], tr_noop("must be a number of rows, 0 for none")),
-    "invalid_rows": (Literal["raise", "fail"], tr_noop("must be 'raise' or 'fail'")),
-    "mode": (Literal["online", "offline"], tr_noop("must be 'online' or 'offline'")),
-    "request_timeout": (_Amount | None, tr_noop("must be a number of seconds above 0")),
-    "retry_count": (_Count | None, tr_noop("must be a number of tries, 1 or more")),
-    "engine": (Literal["local", "ray"], tr_noop("must be 'local' or 'ray'")),
-    "shard_rows": (_Count, tr_noop("must be a number of rows, 1 or more")),
-    "rpm": (_Amount | None, _ABOVE_0),
-    "tpm": (_Amount | None, _ABOVE_0),
-    "processes": (_Count | None, _ABOVE_0),
+_KINDS: Final = {**BatchOptions.__annotations__, **ShardOptions.__annotations__}
+
+_ALLOWED: Final = {
+    "model": tr_noop("must be the name of a model"),
+    "endpoint": tr_noop("must be the name of a service of yours"),
+    "name": tr_noop("must be a string, the name of the journal"),
+    "dedupe": _FLAG,
+    "allow_changed_input": tr_noop("must be True, False or 'keep'"),
+    "allow_same_prompt": _FLAG,
+    "client": tr_noop("must be a qfnb.ChatCompletion"),
+    "budget": tr_noop("must be a number of CNY above 0"),
+    "budget_tokens": tr_noop("must be a number of tokens, 1 or more"),
+    "canary": tr_noop("must be a number of rows, 0 for none"),
+    "invalid_rows": tr_noop("must be 'raise' or 'fail'"),
+    "mode": tr_noop("must be 'online' or 'offline'"),
+    "request_timeout": tr_noop("must be a number of seconds above 0"),
+    "retry_count": tr_noop("must be a number of tries, 1 or more"),
+    "engine": tr_noop("must be 'local' or 'ray'"),
+    "shard_rows": tr_noop("must be a number of rows, 1 or more"),
+    "rpm": _ABOVE_0,
+    "tpm": _ABOVE_0,
+    "processes": _ABOVE_0,
 }
 
 
@@ -88,14 +104,14 @@ def validate_arguments(arguments: Mapping[str, object]) -> None:
         InvalidArgumentError: names the argument, its value and what is allowed.
     """
     for name, value in arguments.items():
-        if name not in _ARGUMENTS:
+        if name not in _ALLOWED:
             continue
-        kind, allowed = _ARGUMENTS[name]
         try:
-            TypeAdapter(kind).validate_python(value, strict=True)
+            TypeAdapter(_KINDS[name]).validate_python(value, strict=True)
         except ValidationError:
+            allowed = tr(_ALLOWED[name])
             raise InvalidArgumentError(
-                tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=tr(allowed))
+                tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=allowed)
             ) from None
 
 

@@ -40,7 +40,7 @@ def test_every_row_is_asked_exactly_once(count_requests):
 
 
 def test_rows_come_from_the_journal_page_by_page(count_requests, monkeypatch):
-    monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
+    monkeypatch.setattr("qfnb.batching.row_pipeline.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name="pages")
     assert wait_for_progress(first).ok == 61
@@ -63,13 +63,6 @@ def test_rows_are_iterated_over_in_a_coroutine_while_they_are_answered(hold):
         return numbers
 
     assert asyncio.run(collect()) == [(number, True) for number in range(12)]
-
-
-def test_results_keep_the_order_of_the_input(sandbox):
-    batch = qfnb.batch(rows(40), workers=16, name="order")
-    assert [row.number for row in batch] == list(range(40))
-    assert [row.input for row in batch.results()] == rows(40)
-    assert sorted(row.number for row in batch.as_completed()) == list(range(40))
 
 
 def test_an_iterator_is_read_while_it_is_asked(hold):
@@ -114,13 +107,6 @@ def test_another_batch_may_not_use_the_journal(sandbox, other, message):
     with pytest.raises(JournalError, match=message):
         qfnb.batch(**{"rows": ["甲", "乙"], "name": "mine", **other})
     assert wait_for_progress(qfnb.batch(["甲", "乙"], name="mine")).cached == 2
-
-
-def test_an_edited_input_may_keep_what_still_fits(count_requests):
-    qfnb.batch(["甲", "乙", "丙"], name="edited").wait()
-    batch = qfnb.batch(["甲", "乙!", "丙"], name="edited", allow_changed_input=True)
-    assert wait_for_progress(batch).ok == 3
-    assert count_requests()["came"] == 4
 
 
 def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(
@@ -312,17 +298,6 @@ def test_more_and_fewer_at_once_while_it_works(hold, count_requests):
     batch.wait()
 
 
-def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(hold, sandbox):
-    hold()
-    first = qfnb.batch(rows(200), name="twice")
-    with pytest.raises(JournalError, match=r"'twice' is running in process \d+"):
-        qfnb.batch(rows(200), name="twice")
-    assert qfnb.batches().set_index("name").loc["twice", "state"] == "running"
-    first.cancel()
-    hold(release=True)
-    first.wait()
-
-
 def test_resume_by_name_needs_no_input(hold, count_requests):
     hold(10)
     first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
@@ -343,16 +318,6 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
         qfnb.resume("where")
     with pytest.raises(JournalError, match="platform: 'sandbox', now"):
         qfnb.batch(["甲"], name="where")
-
-
-def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path):
-    rows = [{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}]
-    out = tmp_path / "answers.jsonl"
-    qfnb.batch(rows, out=out, name="out").wait()
-    results = pd.read_json(out, lines=True)
-    assert list(results["n"]) == [1, 2]
-    assert "本地沙盒" in results["text"][0]
-    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def test_it_can_be_awaited(sandbox):
@@ -385,18 +350,6 @@ def test_a_journal_is_private_and_can_be_deleted(sandbox):
     assert journal_reader.read_facts(path)[1].ok == 1
     delete_journal("private")
     assert not list(path.parent.glob("private.*"))
-
-
-def test_the_journal_holds_no_key(sandbox):
-    batch = qfnb.batch(
-        ["甲"],
-        name="no-key",
-        client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
-    )
-    batch.wait()
-    content = journal_path("no-key").read_bytes()
-    assert sandbox.api_key.encode() not in content
-    assert sandbox.api_key.split("/")[-1].encode() not in content
 
 
 def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journal(

@@ -119,12 +119,6 @@ def test_a_formula_is_a_text_in_csv_and_unchanged_elsewhere(tmp_path, formula):
     assert export.to_frame(rows)["text"][0] == formula
 
 
-@pytest.mark.parametrize("path", [5, None, b"a.csv"])
-def test_a_path_that_is_none_is_named(path):
-    with pytest.raises(InvalidArgumentError, match="out="):
-        export.validate_output_path(path)
-
-
 def test_rows_changed_after_the_start_are_answered_as_they_were(sandbox):
     rows = pd.DataFrame({"q": ["丙", "甲", "乙"]})
     batch = qfnb.batch(rows, "{q}", name="changed-frame")

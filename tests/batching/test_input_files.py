@@ -55,48 +55,6 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path, suffix):
     assert source.total == (len(rows) if suffix == ".parquet" else None)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "second", "message"),
-    [
-        (
-            ".parquet",
-            {"q": [1]},
-            r"part-1\.parquet: the column 'q' is int64, and in .*part-0\.parquet it is string",
-        ),
-        (
-            ".parquet",
-            {"q": ["x"], "late": [1]},
-            r"part-1\.parquet: the column 'late' is int64.* it is none",
-        ),
-        (
-            ".csv",
-            {"Q": ["x"]},
-            r"part-1\.csv: the column 'q' is none, and in .*part-0\.csv it is text",
-        ),
-        (
-            ".jsonl",
-            {"q": [1]},
-            r"part-1\.jsonl: the column 'q' is number, and in .*part-0\.jsonl it is str",
-        ),
-    ],
-)
-def test_a_file_whose_columns_differ_is_named_before_anything_is_sent(
-    tmp_path, suffix, second, message, count_requests
-):
-    for number, columns in enumerate([{"q": ["x"]}, second]):
-        frame = pd.DataFrame(columns)
-        path = tmp_path / f"part-{number}{suffix}"
-        if suffix == ".jsonl":
-            frame.to_json(path, orient="records", lines=True)
-        else:
-            frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(
-                path, index=False
-            )
-    with pytest.raises(DatasetError, match=message):
-        qfnb.batch(tmp_path, "{q}")
-    assert count_requests()["came"] == 0
-
-
 def test_an_unreadable_file_among_many_is_named_before_anything_is_sent(tmp_path, count_requests):
     write_parts(tmp_path, ".parquet", [1] * 30)
     (tmp_path / "part-17.parquet").write_bytes(b"PAR1 and then nothing")

@@ -229,18 +229,6 @@ def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
     assert count_requests()["came"] == 0, "the job was paid for already"
 
 
-def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, count_requests):
-    qfnb.batch(rows(60, "移 {}"), mode="offline", name="offline-moved").wait()
-    before = job_ids()
-    batch = qfnb.batch(
-        [*rows(30, "新 {}"), *rows(60, "移 {}")], mode="offline", name="offline-moved"
-    )
-    batch.wait()
-    assert batch.progress.ok == 90
-    assert len(job_ids() - before) == 1
-    assert count_requests()["came"] == 0
-
-
 def test_a_job_that_an_earlier_version_handed_over_through_a_bucket_is_not_asked_again(
     count_requests,
 ):

@@ -2,11 +2,13 @@
 engine.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
@@ -18,39 +20,28 @@ from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
-from ..input_files import is_address, suffix_of
-from ..input_source import open_source
+from ..input_source import is_address, open_source, suffix_of
 from ..journal_store import journal_path
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
-from .sharded_batch import Budget, LocalEngine, ShardedBatch, ShardEngine
+from .sharded_batch import Budget, LocalEngine, ShardedBatch
 from .worker import COPY_INTERVAL_S, Amounts, ShardTask, read_use, used_by
+
+if TYPE_CHECKING:
+    from .ray_engine import RayEngine
 
 SAMPLE_ROWS: Final = 1000
 """Rows that are read before the start, for the estimate and to see that the prompt fits."""
 
 
 def batch_shards(
-    rows: str | Path | Sequence[str | Path],
+    rows: Rows,
     prompt: str | None = None,
     *,
     out: str | Path,
-    model: str | None = None,
-    endpoint: str | None = None,
-    engine: Literal["local", "ray"] = "local",
-    address: str | None = None,
-    processes: int | None = None,
-    workers: int | None = None,
-    shard_rows: int = SHARD_ROWS,
-    rpm: float | None = None,
-    tpm: float | None = None,
-    budget: float | None = None,
-    budget_tokens: int | None = None,
-    request_timeout: float | None = None,
-    retry_count: int | None = None,
-    **options: Unpack[ChatOptions],
+    **options: Unpack[validation.ShardOptions],
 ) -> ShardedBatch:
     """Send every row of many files to a model, a shard after another or on the machines of Ray;
     starts at once.
@@ -87,85 +78,40 @@ def batch_shards(
         DatasetError: a file of the input cannot be read.
         ShardError: the output folder is in use, has another job's answers, or cannot be written.
     """
-    limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    _validate_arguments(
-        options,
-        engine,
-        {"address": address, "processes": processes},
-        {
-            "model": model,
-            "endpoint": endpoint,
-            "engine": engine,
-            "rpm": rpm,
-            "tpm": tpm,
-            "budget_tokens": budget_tokens,
-            "processes": processes,
-            **limits,
-        },
-    )
-    worker_count = validate_worker_count("workers", workers)
-    _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
-    request = validation.build_request([ChatCompletion()], prompt, model, endpoint, False, sent)
-    validation.validate_budget(budget, request)
-    shards = plan_shards(rows, shard_rows)
-    suffix = suffix_of(shards[0].file)
-    preflight = _look_ahead(request, shards, budget, budget_tokens)
-    output = _open_output(rows, out, suffix)
+    _validate_options(options)
+    worker_count = validate_worker_count("workers", options.get("workers"))
+    request = _build_request(prompt, options)
+    shards = plan_shards(rows, options.get("shard_rows", SHARD_ROWS))
+    preflight = _look_ahead(request, shards, options)
+    output = _open_output(rows, out, suffix_of(shards[0].file))
     output.claim()
     try:
         output.validate_manifest(request, shards)
         reports = output.read_reports(shards)
-        job = _job_id(output, request)
-        arguments = {
-            "prompt": prompt,
-            "model": request.model,
-            "endpoint": request.endpoint,
-            "workers": worker_count,
-            **{name: value for name, value in limits.items() if value is not None},
-            **request.options,
-        }
-        tasks = [
-            ShardTask(job, shard, output.folder, suffix, request.platform, arguments, (rpm, tpm))
-            for shard in shards
-        ]
-        if engine == "local":
-            runner: ShardEngine = LocalEngine()
-        else:
-            from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
-
-            name = limiter_name(connect.current_platform(), request.endpoint or request.model or "")
-            runner = RayEngine(address, processes, name)
-        notes = _describe_plan(shards, len(reports), runner.processes, worker_count)
+        tasks = _build_tasks(request, prompt, options, output, shards)
+        engine = _build_engine(request, options)
         progress = BatchProgress(
-            name=job,
-            model=request.endpoint or request.model or "",
+            name=tasks[0].job,
+            model=preflight.model,
             total=preflight.rows,
-            budget=budget,
-            budget_tokens=budget_tokens,
-            notes=(*preflight.lines(), *notes),
-            from_sandbox=request.platform == "sandbox",
+            budget=preflight.budget,
+            budget_tokens=preflight.budget_tokens,
+            notes=(
+                *preflight.lines(),
+                *_describe_plan(shards, len(reports), engine.processes, worker_count),
+            ),
+            from_sandbox=preflight.is_free,
             mode="shards",
         )
         budgets = Budget(preflight, _used_before(tasks, output, reports))
-        return ShardedBatch(runner, output, tasks, reports, budgets, worker_count, progress)
+        return ShardedBatch(engine, output, tasks, reports, budgets, worker_count, progress)
     except BaseException:
         output.release_claim()
         raise
 
 
-def _validate_arguments(
-    options: Mapping[str, object],
-    engine: str,
-    of_ray: Mapping[str, object],
-    arguments: Mapping[str, object],
-) -> None:
+def _validate_options(options: validation.ShardOptions) -> None:
     """Check what is known before the input.
-
-    Args:
-        options: of `ChatCompletion.do`.
-        engine: the argument of `batch_shards`.
-        of_ray: arguments that are only for Ray.
-        arguments: all other arguments.
 
     Raises:
         InvalidArgumentError: names the argument, its value and what is allowed.
@@ -178,12 +124,61 @@ def _validate_arguments(
                 name=name,
             )
         )
-    validation.validate_arguments(arguments)
-    for name, value in of_ray.items():
-        if engine == "local" and value is not None:
+    validation.validate_arguments(options)
+    is_local = options.get("engine", "local") == "local"
+    for name, value in options.items():
+        if is_local and name in {"address", "processes"} and value is not None:
             raise InvalidArgumentError(
                 tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
             )
+
+
+def _build_request(prompt: str | None, options: validation.ShardOptions) -> RequestSpec:
+    own = validation.ShardOptions.__optional_keys__ - ChatOptions.__optional_keys__
+    own -= {"request_timeout", "retry_count"}
+    sent = {name: value for name, value in options.items() if name not in own}
+    _, sent = split_client_options(sent, MESSAGE_OPTIONS)
+    model = options.get("model")
+    endpoint = options.get("endpoint")
+    request = validation.build_request([ChatCompletion()], prompt, model, endpoint, False, sent)
+    validation.validate_budget(options.get("budget"), request)
+    return request
+
+
+def _build_tasks(
+    request: RequestSpec,
+    prompt: str | None,
+    options: validation.ShardOptions,
+    output: Output,
+    shards: Sequence[Shard],
+) -> list[ShardTask]:
+    passed_on = {"workers", "request_timeout", "retry_count"}
+    arguments: dict[str, Any] = {
+        **{name: value for name, value in options.items() if name in passed_on},
+        **request.options,
+        "prompt": prompt,
+        "model": request.model,
+        "endpoint": request.endpoint,
+    }
+    limits = (options.get("rpm"), options.get("tpm"))
+    job = _job_id(output, request)
+    tasks = []
+    for shard in shards:
+        tasks.append(
+            ShardTask(job, shard, output.folder, output.suffix, request.platform, arguments, limits)
+        )
+    return tasks
+
+
+def _build_engine(
+    request: RequestSpec, options: validation.ShardOptions
+) -> LocalEngine | RayEngine:
+    if options.get("engine", "local") == "local":
+        return LocalEngine()
+    from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
+
+    name = limiter_name(connect.current_platform(), request.endpoint or request.model or "")
+    return RayEngine(options.get("address"), options.get("processes"), name)
 
 
 def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
@@ -203,7 +198,7 @@ def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
 
 
 def _look_ahead(
-    request: RequestSpec, shards: Sequence[Shard], budget: float | None, budget_tokens: int | None
+    request: RequestSpec, shards: Sequence[Shard], options: validation.ShardOptions
 ) -> Preflight:
     """Return the preview of the job, by the first rows.
 
@@ -219,7 +214,12 @@ def _look_ahead(
     if scan.invalid == scan.rows:
         scan.raise_if_invalid()
     return build_preflight(
-        request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens
+        request,
+        scan,
+        rows=total,
+        requests=total,
+        budget=options.get("budget"),
+        budget_tokens=options.get("budget_tokens"),
     )
 
 

@@ -14,14 +14,14 @@ from typing import Any, Final
 from ..._jsonl_csv_parquet import import_pyarrow, read_csv
 from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..input_files import (
+from ..input_source import (
     FilePosition,
     find_files,
     is_address,
     open_file,
     read_file,
+    read_first_items,
     suffix_of,
-    summarize_files,
 )
 from ..validation import validate_arguments
 
@@ -106,12 +106,12 @@ def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
 
     Raises:
         InvalidArgumentError: there are no files, or they are of several kinds.
-        DatasetError: a file cannot be read, or its columns are not those of the first.
+        DatasetError: a file cannot be read.
     """
     validate_arguments({"shard_rows": shard_rows})
     files = _name_files(rows)
-    for summary, name in zip(summarize_files([*files.values()]), files, strict=True):
-        if isinstance(summary.first_item, dict) and ID_COLUMN in summary.first_item:
+    for first, name in zip(read_first_items([*files.values()]), files, strict=True):
+        if isinstance(first, dict) and ID_COLUMN in first:
             raise InvalidArgumentError(
                 tr(
                     "{file} has a column {column!r}, which the output needs: rename it",

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
@@ -25,6 +25,8 @@ from .worker import Amounts, ShardResult, ShardTask, run_shard
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .ray_engine import RayEngine
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the shards."""
@@ -54,18 +56,6 @@ class Board:
         """Store what a job is to do; return the counts of its shards."""
         self._orders[job] = order
         return dict(self._counts.get(job, {}))
-
-
-class ShardEngine(Protocol):
-    """What runs shards: this process, or Ray; `processes` is how many at once."""
-
-    processes: int
-
-    def look(self, job: str, order: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Tell a job's workers what to do; return the counts of its shards."""
-
-    def run(self, queue: ShardedBatch) -> None:
-        """Run shards until the queue has none, and the running ones have ended."""
 
 
 class LocalEngine(Board):
@@ -193,7 +183,7 @@ class ShardedBatch(BackgroundBatch):
 
     def __init__(
         self,
-        engine: ShardEngine,
+        engine: LocalEngine | RayEngine,
         output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],

@@ -25,7 +25,7 @@ from ...transport.shared_rate_limiter import get_limiter
 from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
-from ..input_files import read_items
+from ..input_source import read_items
 from ..request_spec import validate_platform
 from .output import Output, ShardError
 from .plan import ID_COLUMN, Shard, digest_ids
