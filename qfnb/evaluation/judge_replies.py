@@ -42,7 +42,7 @@ create table if not exists reply(
 
 @dataclass(frozen=True)
 class JudgeReply:
-    """A judge's reply to one prompt: a text, or an error."""
+    """A judge's reply to one prompt: a text, or an error and no text."""
 
     text: str
     error: str = ""

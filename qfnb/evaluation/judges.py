@@ -102,10 +102,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         for reply in ask_judge(
             self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
         ):
-            if reply.error:
-                score = None
-            else:
-                score = parse_score(reply.text, self.prompt_max_score)
+            score = parse_score(reply.text, self.prompt_max_score)
             self.usage.add(reply, is_read=score is not None)
             rows.append({self.metric_name: math.nan if score is None else score})
         return rows
@@ -249,15 +246,9 @@ class PairwiseJudge(LocalEvaluator):
         usage = JudgeUsage()
         winners: list[Winner | None] = []
         for number, reply in enumerate(replies):
-            if reply.error:
-                preferred = None
-            else:
-                preferred = parse_preference(reply.text)
+            preferred = parse_preference(reply.text)
             usage.add(reply, is_read=preferred is not None)
-            if number < len(pairs):
-                shown = _SHOWN
-            else:
-                shown = _SHOWN_SWAPPED
+            shown = _SHOWN if number < len(pairs) else _SHOWN_SWAPPED
             winners.append(shown.get(preferred or ""))
         wins: defaultdict[int, list[float]] = defaultdict(list)
         verdicts = []

@@ -40,7 +40,7 @@ create index if not exists label_by_item on label(item)
 Kind = Literal["pair", "score"]
 SKIP: Final = "skip"
 TIE: Final = "tie"
-_MIRRORED: Final = {"first": "second", "second": "first"}
+MIRRORED: Final = {"first": "second", "second": "first"}
 
 
 class LabelsError(QianfanError):
@@ -82,12 +82,12 @@ class LabelRecord:
             return self
         return replace(
             self,
-            verdict=_MIRRORED.get(self.verdict, self.verdict),
+            verdict=MIRRORED.get(self.verdict, self.verdict),
             first=self.second,
             second=self.first,
             first_model=self.second_model,
             second_model=self.first_model,
-            shown_first=_MIRRORED[self.shown_first],
+            shown_first=MIRRORED[self.shown_first],
         )
 
 

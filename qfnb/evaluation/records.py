@@ -11,10 +11,10 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -59,6 +59,9 @@ class ReportRecord:
     saved: float
 
 
+Record = TypeVar("Record", EvaluationRecord, ReportRecord)
+
+
 class RunningEvaluation:
     """The record of an evaluation of this process, with its lock; it never fails the evaluation.
 
@@ -91,13 +94,10 @@ class RunningEvaluation:
 def list_evaluations() -> list[EvaluationRecord]:
     """Return the evaluations of all kernels of this user, the newest first."""
     records = []
-    for path, facts in _read_all("evaluations"):
-        with contextlib.suppress(TypeError, KeyError):
-            facts["models"] = tuple(facts["models"])
-            facts["batches"] = tuple(facts["batches"])
-            record = EvaluationRecord(**facts)
-            if record.state == "running" and not _is_locked(path.with_suffix(".lock")):
-                record = replace(record, state="interrupted")
+    for path, record in _read_all("evaluations", EvaluationRecord):
+        if record.state == "running" and not _is_locked(path.with_suffix(".lock")):
+            records.append(replace(record, state="interrupted"))
+        else:
             records.append(record)
     return sorted(records, key=lambda record: record.started, reverse=True)
 
@@ -130,7 +130,7 @@ def record_report(path: Path, models: Sequence[str]) -> None:
     _store("reports", name, ReportRecord(absolute, tuple(models), time.time()))
 
 
-def _store(folder: str, name: str, record: EvaluationRecord | ReportRecord) -> None:
+def _store(folder: str, name: str, record: Record) -> None:
     """Write a record; a disk that refuses it costs the record, not the evaluation."""
     with contextlib.suppress(OSError):
         path = config.state_dir(folder) / f"{name}.json"
@@ -141,22 +141,22 @@ def _store(folder: str, name: str, record: EvaluationRecord | ReportRecord) -> N
 
 def list_reports() -> list[ReportRecord]:
     """Return the reports that were written and are still there, the newest first."""
+    records = [record for _, record in _read_all("reports", ReportRecord)]
+    present = [record for record in records if Path(record.path).is_file()]
+    return sorted(present, key=lambda record: record.saved, reverse=True)
+
+
+def _read_all(folder: str, kind: type[Record]) -> list[tuple[Path, Record]]:
+    """Return the records of a folder with their files; files that have none are left out."""
     records = []
-    for _, facts in _read_all("reports"):
-        with contextlib.suppress(TypeError, KeyError):
-            facts["models"] = tuple(facts["models"])
-            record = ReportRecord(**facts)
-            if Path(record.path).is_file():
-                records.append(record)
-    return sorted(records, key=lambda record: record.saved, reverse=True)
-
-
-def _read_all(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in (config.state_dir() / name).glob("*.json"):
-        with contextlib.suppress(OSError, ValueError):
-            value = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(value, dict):
-                yield path, value
+    for path in (config.state_dir() / folder).glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            for name, value in facts.items():
+                if isinstance(value, list):
+                    facts[name] = tuple(value)
+            records.append((path, kind(**facts)))
+    return records
 
 
 def _is_locked(path: Path) -> bool:

@@ -26,7 +26,7 @@ from ...base.private_files import modified_at, write_private
 from ...base.text import clip, did_you_mean
 from ...errors import InvalidArgumentError
 from . import files
-from .data import SANDBOX, ReportData
+from .data import AnswerOrigins, ReportData
 
 FOLDER: Final = "history"
 SUFFIX: Final = ".jsonl.gz"
@@ -55,7 +55,7 @@ Mean = tuple[float, float, float, int]
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(AnswerOrigins):
     """What is known of an evaluation without opening its report.
 
     Attributes:
@@ -86,16 +86,6 @@ class Entry:
     counting: Mapping[str, str] = field(default_factory=dict)
     lower_is_better: frozenset[str] = frozenset()
     problem: str = ""
-
-    @property
-    def from_sandbox(self) -> bool:
-        """Whether answers of the local sandbox are among those that count."""
-        return bool(self.sandbox_models)
-
-    @property
-    def sandbox_models(self) -> tuple[str, ...]:
-        """The models whose answers are of the local sandbox."""
-        return tuple(model for model in self.models if self.origins.get(model) == SANDBOX)
 
 
 def report_id(report: ReportData) -> str:

@@ -66,6 +66,23 @@ REPEAT_COLUMNS = _columns(
 SANDBOX: Final = "sandbox"  # the name of the platform on this computer
 
 
+class AnswerOrigins:
+    """Models with the platforms that answered for them."""
+
+    models: tuple[str, ...]
+    origins: Mapping[str, str]
+
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether answers of the local sandbox are among those that count."""
+        return bool(self.sandbox_models)
+
+    @property
+    def sandbox_models(self) -> tuple[str, ...]:
+        """The models whose answers are of the local sandbox."""
+        return tuple(model for model in self.models if self.origins.get(model) == SANDBOX)
+
+
 @dataclass(frozen=True)
 class Change:
     """A question that two models answered with different scores.
@@ -93,7 +110,7 @@ class Change:
 
 
 @dataclass(frozen=True, repr=False)
-class ReportData:
+class ReportData(AnswerOrigins):
     """Which model answered how well, on the same questions.
 
     A question that failed has no score; tables count such questions.
@@ -145,16 +162,6 @@ class ReportData:
     counting: Mapping[str, str] = field(default_factory=dict)
     compared: tuple[tuple[str, str], ...] = ()
     benchmark: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def from_sandbox(self) -> bool:
-        """Whether answers of the local sandbox are among those that count."""
-        return bool(self.sandbox_models)
-
-    @property
-    def sandbox_models(self) -> tuple[str, ...]:
-        """The models whose answers are of the local sandbox."""
-        return tuple(model for model in self.models if self.origins.get(model) == SANDBOX)
 
     @cached_property
     def samples(self) -> pd.DataFrame:

@@ -12,14 +12,20 @@ from typing import Final
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ..label_journal import LabelsError, joint_verdict, latest_labels, pair_item, score_item
+from ..label_journal import (
+    MIRRORED,
+    LabelsError,
+    joint_verdict,
+    latest_labels,
+    pair_item,
+    score_item,
+)
 from ..samples import Sample
 from ..stats.intervals import ROUGH_ROWS, Interval, Kappa, mean_interval, measure_kappa
 from . import text
 from .data import ReportData
 
 MAX_SCORE: Final = 10  # the highest score that people give by hand
-_MIRRORED: Final = {"first": "second", "second": "first"}
 Models = tuple[str, str]
 
 
@@ -142,7 +148,7 @@ def _pair_rows(report: ReportData, metric: str, models: Models) -> Iterator[tupl
         if each.metric == metric and {each.first, each.second} == {*models} and not each.repeat:
             outcome: str | None = each.outcome
             if each.first != models[0] and outcome is not None:
-                outcome = _MIRRORED.get(outcome, outcome)
+                outcome = MIRRORED.get(outcome, outcome)
             outcomes[each.index] = outcome
     for key, people in latest_labels(items).items():
         first, second = items[key]
@@ -286,12 +292,6 @@ def _share(rows: Sequence[tuple[int, bool]]) -> Measure:
     """Return how often something holds; rows of one question are a cluster."""
     values = [float(holds) for _, holds in rows]
     indexes = [index for index, _ in rows]
-    if len({*indexes}) == len(indexes):
-        clusters = None
-    else:
-        clusters = indexes
-    if values:
-        value = sum(values) / len(values)
-    else:
-        value = math.nan
+    clusters = None if len({*indexes}) == len(indexes) else indexes
+    value = sum(values) / len(values) if values else math.nan
     return Measure(value, mean_interval(values, clusters), len(values))

@@ -1,33 +1,19 @@
 """Where the numbers of a report are from: the sandbox's mark, origins, recipes, coverage."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
 from ..benchmarks import describe, difference_note
 from . import text
-from .data import ReportData
+from .data import AnswerOrigins, ReportData
 from .judging import judge_lines
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
 
-class HasModels(Protocol):
-    """What has answers of models, some of them of the sandbox."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names of the models."""
-        ...
-
-    @property
-    def sandbox_models(self) -> tuple[str, ...]:
-        """Those whose answers are of the local sandbox."""
-        ...
-
-
-def sandbox_mark(subject: HasModels) -> str:
+def sandbox_mark(subject: AnswerOrigins) -> str:
     """Return the sandbox's mark, with the names of its models where others are beside them; ""
     without any.
     """
@@ -44,7 +30,7 @@ def mark_models(models: Sequence[str], sandbox_models: Sequence[str]) -> str:
     return labelled(mark, tr(", ").join(sandbox_models))
 
 
-def with_mark(title: str, subject: HasModels) -> str:
+def with_mark(title: str, subject: AnswerOrigins) -> str:
     """Return a title with the sandbox's mark behind it."""
     return " · ".join(filter(None, [title, sandbox_mark(subject)]))
 

@@ -237,14 +237,10 @@ def score_model(
         low, high = UNIT_SCALE
     else:
         low = high = math.nan
+    lowest = highest = 0.0
     if n_missing:
         lowest = n_missing * low
-    else:
-        lowest = 0.0
-    if n_missing:
         highest = n_missing * high
-    else:
-        highest = 0.0
     return Score(
         model=model,
         metric=metric,
