@@ -81,7 +81,7 @@ class LabelPanel(Labels):
         state = self._state(super().next())
         draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
         final = partial(bundle, self)
-        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
+        live = LiveOutput(state, widget=controls.build, draw=draw, final=final)
         if live.mode == "live":
             self._live = live
         else:
