@@ -101,35 +101,6 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
     return messages
 
 
-def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
-    """Return a statement about rows for evaluation that nearly repeat training rows, and an
-    example; None without.
-    """
-    draft = form.draft
-    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
-    if draft.after == "evaluate" and overlap is not None and overlap.pair:
-        return overlap.describe_overlap(), overlap.describe_pair()
-    data = form.datasets.get(draft.dataset)
-    similar = data.near_duplicates if data else None
-    if similar is None or not similar.pair or not _holds_rows_out(form):
-        return None
-    statement = trn(
-        "{n} of {compared} rows nearly repeats another one: the validation loss will look too "
-        "good.",
-        "{n} of {compared} rows nearly repeat another one: the validation loss will look too good.",
-        similar.count,
-        compared=f"{similar.compared:,}",
-    )
-    return statement, similar.describe_pair()
-
-
-def _holds_rows_out(form: LaunchForm) -> bool:
-    try:
-        return form.count("held_out") > 0
-    except InvalidArgumentError:
-        return False
-
-
 def count_limits(name: str) -> tuple[int, int | None]:
     """Return the smallest and the largest value of one of `COUNTS`, None where the platform
     decides.
