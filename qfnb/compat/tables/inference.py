@@ -218,7 +218,9 @@ class LlmTests(Table):
 
     def _with_answers_of(self, rows: Any) -> Self:
         names = ("prompt", PROMPT, OUTPUT, REFERENCE)
-        texts = [{name: first_text(row.get(name)) for name in names} for row in rows.list()]
+        texts = []
+        for row in rows.list():
+            texts.append({name: first_text(row.get(name)) for name in names})
         return self._answered(texts, ["prompt"], PROMPT)
 
     def _answered(self, rows: Any, inputs: list[str], question: str) -> Self:
