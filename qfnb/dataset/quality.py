@@ -182,7 +182,10 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Return the warnings with what to do, one per line."""
-        return [f"{statement} {remedy}".replace("`", "") for statement, remedy in self.items()]
+        lines = []
+        for statement, remedy in self.items():
+            lines.append(f"{statement} {remedy}".replace("`", ""))
+        return lines
 
     def items(self) -> list[tuple[str, str]]:
         """Return the warnings, each with what to do; code in what to do stands between

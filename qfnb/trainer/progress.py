@@ -239,7 +239,10 @@ def _with_ids(progress: TrainingProgress, data: Mapping[str, Any]) -> TrainingPr
         "service_endpoint",
         "stop_error", "verdict", "report_id", "evaluation_data",
     )  # fmt: skip
-    changes: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
+    changes: dict[str, Any] = {}
+    for name in names:
+        if data.get(name):
+            changes[name] = str(data[name])
     for name in ("metrics", "hyper_parameters"):
         if data.get(name):
             changes[name] = data[name]

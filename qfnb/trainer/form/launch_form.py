@@ -140,7 +140,11 @@ class LaunchForm:
     @property
     def methods(self) -> list[str]:
         """The train modes of the model with their parameter scales."""
-        return [f"{mode} {scale}" for mode in self.modes for scale in self._scales(mode)]
+        methods = []
+        for mode in self.modes:
+            for scale in self._scales(mode):
+                methods.append(f"{mode} {scale}")
+        return methods
 
     @property
     def supported_model(self) -> wire.SupportedModel | None:

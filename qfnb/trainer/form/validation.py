@@ -59,7 +59,8 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
             DeployConfig(endpoint_suffix=draft.suffix.strip())
         except InvalidArgumentError:
             issues["suffix"] = Issue(tr("Up to 30 lower-case letters, digits and _ are allowed."))
-        issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
+        issues["replicas"] = _count_issue(form, "replicas")
+        issues["hours"] = _count_issue(form, "hours")
     if draft.after == "evaluate":
         issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
     if not issues["model"] and not issues["method"]:
