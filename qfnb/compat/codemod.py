@@ -99,9 +99,12 @@ def rewrite(text: str) -> tuple[str, list[Finding]]:
         SyntaxError: it is no Python.
     """
     tree = ast.parse(text)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
-             and not isinstance(node.ctx, ast.Load)}  # fmt: skip
-    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    names = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
     codemod = _Codemod(is_name_taken=bool(names & {SDK, "qfnb"}))
     wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
     after = wrapper.visit(codemod).code

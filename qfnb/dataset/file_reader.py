@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Final, Literal
 
@@ -379,9 +380,8 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
         InvalidArgumentError: no row has a column that is to be renamed, or a new name looks like a
             typing error.
     """
-    present = list(
-        dict.fromkeys(str(key) for _, row in values if isinstance(row, dict) for key in row)
-    )
+    rows = [row for _, row in values if isinstance(row, dict)]
+    present = list(dict.fromkeys(map(str, chain.from_iterable(rows))))
     if missing := next((name for name in columns if name not in present), None):
         raise InvalidArgumentError(
             tr(
@@ -420,9 +420,15 @@ def _iter_values(
 
 
 def _folder_members(folder: Path) -> Members:
-    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
-    files = [path for path in sorted(paths) if not path.is_symlink()]
-    return {path.relative_to(folder).as_posix(): partial(_open, path) for path in files}
+    paths = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            paths.append(Path(root, name))
+    members: dict[str, Callable[[], IO[bytes]]] = {}
+    for path in sorted(paths):
+        if not path.is_symlink():
+            members[path.relative_to(folder).as_posix()] = partial(_open, path)
+    return members
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -66,10 +67,11 @@ def _write_cells(
     columns = column_names(rows)
     writer.writerow(columns)
     for row in rows:
-        cells = [row.get(column) for column in columns]
-        writer.writerow(
-            [cell if cell is None or isinstance(cell, str) else to_json(cell) for cell in cells]
-        )
+        cells = []
+        for cell in map(row.get, columns):
+            is_plain = cell is None or isinstance(cell, str)
+            cells.append(cell if is_plain else to_json(cell))
+        writer.writerow(cells)
     text.detach()
 
 
@@ -78,10 +80,10 @@ def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        table = arrow.table(
-            {column: [row.get(column) for row in rows] for column in column_names(rows)}
-        )
-        parquet.write_table(table, file)
+        columns = {}
+        for name in column_names(rows):
+            columns[name] = [row.get(name) for row in rows]
+        parquet.write_table(arrow.table(columns), file)
     except (arrow.ArrowException, TypeError, OverflowError) as error:
         raise DatasetError(
             tr("A column has values of several kinds: {error}", error=error)
@@ -123,7 +125,7 @@ def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 def column_names(rows: Iterable[Row]) -> list[str]:
     """Return the names of all columns, in the order in which they first occur."""
-    return list(dict.fromkeys(column for row in rows for column in row))
+    return list(dict.fromkeys(chain.from_iterable(rows)))
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], Sequence[Row], Schema], None]] = {

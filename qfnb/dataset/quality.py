@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -26,18 +27,19 @@ SAMPLE_SIZE = 400  # rows that are counted for an estimate
 
 def row_tokens(row: Row, schema: Schema) -> int:
     """Return the tokens of all texts of a row."""
-    return sum(count_tokens(row[name]) for name in schema.columns if name in row)
+    return sum(map(count_tokens, map(row.get, schema.columns)))
 
 
 def estimate_tokens(rows: Sequence[Row], schema: Schema) -> tuple[int, bool]:
     """Return the tokens of all rows, and whether they were counted; beyond `SAMPLE_SIZE` rows they
     are estimated.
     """
+    count_row = partial(row_tokens, schema=schema)
     if len(rows) <= SAMPLE_SIZE:
-        return sum(row_tokens(row, schema) for row in rows), True
+        return sum(map(count_row, rows)), True
     step = len(rows) / SAMPLE_SIZE
     sample = [rows[int(index * step)] for index in range(SAMPLE_SIZE)]
-    return round(sum(row_tokens(row, schema) for row in sample) * step), False
+    return round(sum(map(count_row, sample)) * step), False
 
 
 def count_tokens(value: Any) -> int:
@@ -93,8 +95,8 @@ class NearDuplicates:
         """Return the pair as a sentence, "" without any."""
         if self.pair is None:
             return ""
-        one, two = (clip(text, 80) for text in self.pair)
-        return tr("For example “{one}” and “{two}”.", one=one, two=two)
+        one, two = self.pair
+        return tr("For example “{one}” and “{two}”.", one=clip(one, 80), two=clip(two, 80))
 
 
 def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -> NearDuplicates:
@@ -119,7 +121,7 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
             pairs.append((text, earlier_text))
         if not (is_text and references):
             whole.setdefault(key, text)
-            shortened.update((shorter, text) for shorter in shorter_keys)
+            shortened.update(dict.fromkeys(shorter_keys, text))
     example = next((pair for pair in pairs if pair[0] != pair[1]), pairs[0] if pairs else None)
     return NearDuplicates(len(pairs), len(texts), example)
 
@@ -128,13 +130,13 @@ def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
     """Return the texts that a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions
     and the last one.
     """
-    return [_input_text(row, schema) for row in islice(rows, MAX_COMPARED_ROWS)]
-
-
-def _input_text(row: Row, schema: Schema) -> str:
-    texts = [turn["prompt"] for turn in row.get("history") or ()]
-    texts += [str(row.get(column) or "") for column in schema.inputs]
-    return " ".join(texts)
+    inputs = []
+    for row in islice(rows, MAX_COMPARED_ROWS):
+        texts = [turn["prompt"] for turn in row.get("history") or ()]
+        for column in schema.inputs:
+            texts.append(str(row.get(column) or ""))
+        inputs.append(" ".join(texts))
+    return inputs
 
 
 def _question_tokens(text: str) -> list[str]:
@@ -180,7 +182,10 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Return the warnings with what to do, one per line."""
-        return [f"{statement} {remedy}".replace("`", "") for statement, remedy in self.items()]
+        lines = []
+        for statement, remedy in self.items():
+            lines.append(f"{statement} {remedy}".replace("`", ""))
+        return lines
 
     def items(self) -> list[tuple[str, str]]:
         """Return the warnings, each with what to do; code in what to do stands between
@@ -239,7 +244,7 @@ def check_rows(
     limit = max_tokens
     if model and not limit and (model_row := catalog.find_model("chat", model)):
         limit = model_row.max_input or model_row.context
-    distinct_rows = {row_key(row) for row in rows}
+    distinct_rows = {*map(row_key, rows)}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
     long_rows = []
     for number, row in enumerate(rows, 1):

@@ -196,7 +196,9 @@ def to_platform_line(
     if schema.name == "sorted":
         last_turn["response"] = [[text] for text in row["responses"]]
     elif schema.name in {"preference", "feedback"}:
-        last_turn |= {column: row[column] for column in ("chosen", "rejected") if row.get(column)}
+        for column in ("chosen", "rejected"):
+            if row.get(column):
+                last_turn[column] = row[column]
     elif schema is not PROMPTS:
         last_turn["response"] = [[row["response"]]]
     turns = []
@@ -285,7 +287,7 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
     if turns and turns[0].get("role") == "system":
         row["system"] = turns.pop(0)["content"]
     roles = [message.get("role") for message in turns]
-    if not turns or roles != [("user", "assistant")[index % 2] for index in range(len(turns))]:
+    if not turns or roles != (["user", "assistant"] * len(turns))[: len(turns)]:
         raise RowError(
             tr(
                 "the roles must be user and assistant in turn, and are {roles}",
@@ -297,8 +299,9 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         row["response"] = texts.pop()
     row["prompt"] = texts.pop()
     if texts:
-        pairs = zip(texts[::2], texts[1::2], strict=True)
-        row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]
+        row["history"] = []
+        for question, answer in zip(texts[::2], texts[1::2], strict=True):
+            row["history"].append({"prompt": question, "response": answer})
     return row
 
 

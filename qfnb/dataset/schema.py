@@ -156,14 +156,16 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
 
 def schema_of_template(template_type: int | None) -> Schema:
     """Return the schema of the platform's number; conversations have the same one as pairs."""
-    return next(
-        (schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS
-    )
+    for schema in SCHEMAS.values():
+        if schema.template_type == template_type:
+            return schema
+    return PAIRS
 
 
 def detect_schema(rows: Iterable[Row]) -> Schema:
     """Return the schema of most of the first rows; pairs if no row has one."""
-    kinds = Counter(kind for row in islice(rows, DETECTION_ROWS) if (kind := _schema_name(row)))
+    names = map(_schema_name, islice(rows, DETECTION_ROWS))
+    kinds = Counter(filter(None, names))
     if kinds.keys() == {"pairs", "conversation"}:
         return CONVERSATION
     if "feedback" in kinds and kinds.keys() <= {"feedback", "preference"}:

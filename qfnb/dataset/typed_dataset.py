@@ -300,8 +300,13 @@ class Dataset:
         for group in groups:
             if len(drawn) + len(group) <= size:
                 drawn.update(group)
-        first = [row for position, row in enumerate(self.rows) if position not in drawn]
-        second = [row for position, row in enumerate(self.rows) if position in drawn]
+        first = []
+        second = []
+        for position, row in enumerate(self.rows):
+            if position in drawn:
+                second.append(row)
+            else:
+                first.append(row)
         if not first or not second:
             raise InvalidArgumentError(
                 tr(

@@ -35,7 +35,7 @@ from .actions import (
     ModelPublishAction,
     validate_new_actions,
 )
-from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
+from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer, find_action
 from .configs import resolve_train_type
 from .consts import ActionState, FinetuneStatus
 from .event import Event, EventHandler, call_handler, validate_handler
@@ -125,7 +125,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     @property
     def _train_action(self) -> TrainAction | None:
-        return next((row for row in self.actions if isinstance(row, TrainAction)), None)
+        return find_action(self.actions, TrainAction)
 
     @classmethod
     def train_type_list(cls) -> dict[str, wire.SupportedModel]:
@@ -305,7 +305,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     def add_missing_steps(self, actions: Sequence[BaseAction]) -> Self:
         """Add and start those steps of a kind that the training lacks."""
-        kinds = {type(action) for action in self.actions}
+        kinds = {*map(type, self.actions)}
         missing = [action for action in actions if type(action) not in kinds]
         if missing:
             return self._append_actions(missing)
@@ -537,8 +537,8 @@ def _fingerprint(actions: Sequence[BaseAction]) -> str:
     What follows the training is not part of it: a model that is there is deployed, not trained once
     more.
     """
-    load = next((action for action in actions if isinstance(action, LoadDataSetAction)), None)
-    train = next((action for action in actions if isinstance(action, TrainAction)), None)
+    load = find_action(actions, LoadDataSetAction)
+    train = find_action(actions, TrainAction)
     if load is None or train is None or not load.sources:
         return ""
     settings = {
@@ -593,8 +593,11 @@ def _restore_actions(facts: Mapping[str, Any]) -> list[BaseAction]:
 
 
 ACTION_CLASSES: dict[str, type[BaseAction]] = {
-    kind.__name__: kind
-    for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
+    "LoadDataSetAction": LoadDataSetAction,
+    "TrainAction": TrainAction,
+    "ModelPublishAction": ModelPublishAction,
+    "DeployAction": DeployAction,
+    "EvaluateAction": EvaluateAction,
 }
 
 

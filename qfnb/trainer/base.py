@@ -10,7 +10,7 @@ import logging
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from ..base.language import tr
 from ..base.text import listed
@@ -300,6 +300,17 @@ class Pipeline(BaseAction):
             self.position += 1
         self.on_progress()
         return self.facts
+
+
+ActionT = TypeVar("ActionT", bound=BaseAction)
+
+
+def find_action(actions: Sequence[BaseAction], kind: type[ActionT]) -> ActionT | None:
+    """Return the first action of a class, None where there is none."""
+    for action in actions:
+        if isinstance(action, kind):
+            return action
+    return None
 
 
 class Trainer(Serializable):

@@ -97,9 +97,10 @@ class TrainConfig(ValidatedModel):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return the values that are set, under the platform's keys."""
-        fields = {
-            name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None
-        }
+        fields = {}
+        for name in CONFIG_FIELDS:
+            if getattr(self, name) is not None:
+                fields[name] = getattr(self, name)
         return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
 
 

@@ -60,9 +60,12 @@ _STATUSES_BY_STAGE = {
 }
 """The status at each state of a stage's action, in the order of `ActionState`."""
 
-STATUS: dict[tuple[str, ActionState], FinetuneStatus | ServiceStatus] = {
-    (stage, state): ServiceStatus(status) if stage == "deploy" else FinetuneStatus(status)
-    for stage, statuses in _STATUSES_BY_STAGE.items()
-    for state, status in zip(ActionState, statuses.split(), strict=True)
-}
+STATUS: dict[tuple[str, ActionState], FinetuneStatus | ServiceStatus] = {}
 """The status of a training at a stage of the pipeline and a state of its action."""
+
+for _stage, _statuses in _STATUSES_BY_STAGE.items():
+    for _state, _status in zip(ActionState, _statuses.split(), strict=True):
+        if _stage == "deploy":
+            STATUS[_stage, _state] = ServiceStatus(_status)
+        else:
+            STATUS[_stage, _state] = FinetuneStatus(_status)

@@ -201,7 +201,7 @@ def compare_with_offer(train_type: str, config: TrainConfig, offer: Offer, mode:
             texts.append(_unknown_parameter(label, to_snake(key), [*map(to_snake, rows)]))
             continue
         field = f"{to_snake(key)}={value!r}"
-        _validate_type(field, value, rows[key], label)
+        validate_type(field, value, rows[key], label)
         if text := describe_difference(value, rows[key]):
             texts.append(labelled(f"{label}, {to_snake(key)}", text))
     return texts
@@ -226,7 +226,7 @@ _TYPE_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def _validate_type(field: str, value: Any, row: wire.SupportedParameter, label: str) -> None:
+def validate_type(field: str, value: Any, row: wire.SupportedParameter, label: str) -> None:
     """Raise unless a value has the type of a hyper-parameter; a type that is not known has any."""
     if row.check_type == "mult_choice" or row.type not in _TYPE_WORDS:
         return

@@ -182,8 +182,10 @@ class TrainingProgress:
         """Return the progress that `to_json` returned; unknown fields, of another version, are
         ignored.
         """
-        field_names = {field.name for field in fields(cls)}
-        values = {name: item for name, item in value.items() if name in field_names}
+        values = {}
+        for field_ in fields(cls):
+            if field_.name in value:
+                values[field_.name] = value[field_.name]
         for name, record_class in (("stages", Stage), ("points", LossPoint), ("log", LogLine)):
             values[name] = tuple(_from_row(record_class, row) for row in values.get(name) or ())
         values["marks"] = tuple((at, percent) for at, percent in values.get("marks") or ())
@@ -237,7 +239,10 @@ def _with_ids(progress: TrainingProgress, data: Mapping[str, Any]) -> TrainingPr
         "service_endpoint",
         "stop_error", "verdict", "report_id", "evaluation_data",
     )  # fmt: skip
-    changes: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
+    changes: dict[str, Any] = {}
+    for name in names:
+        if data.get(name):
+            changes[name] = str(data[name])
     for name in ("metrics", "hyper_parameters"):
         if data.get(name):
             changes[name] = data[name]

@@ -36,6 +36,7 @@ from ..model import Service
 from ..resources.validation import validate_choice
 from ..transport import event_loop
 from .actions import DataSource, LoadDataSetAction, Source, load_sources
+from .base import find_action
 from .configs import TrainConfig, resolve_train_type, to_train_config
 from .finetune import TRAINER_CLASSES, LLMFinetune
 from .loss_diagnostics import best_checkpoint
@@ -203,8 +204,11 @@ class SweepProgress:
         base, *others = (report.samples_of(model) for model in report.models)
         gains = []
         for index, sample in base.items():
-            scores = [rows[index].score(metric) for rows in others if index in rows]
-            row = [sign * (score - sample.score(metric)) for score in scores]
+            row = []
+            for samples in others:
+                if index in samples:
+                    score = samples[index].score(metric)
+                    row.append(sign * (score - sample.score(metric)))
             if len(row) == len(others) and all(map(math.isfinite, row)):
                 gains.append(row)
         corrected = mean_of_chosen(gains)
@@ -249,7 +253,8 @@ class Sweep(BackgroundJob):
         """Return the size of the sweep as a line: its trainings, their tokens and the price."""
         count = trn("{n} training", "{n} trainings", len(self.trainers))
         parts = [count, tr("{n} at a time", n=self._parallel)]
-        data = _load_step(next(iter(self.trainers.values()))).dataset
+        load = find_action(next(iter(self.trainers.values())).actions, LoadDataSetAction)
+        data = load.dataset if load else None
         if data is not None and data.is_fetched:
             tokens, _ = estimate_tokens(data.rows, data.schema)
             total = sum(map(_passes, self.trainers.values())) * tokens
@@ -380,7 +385,8 @@ class Sweep(BackgroundJob):
             if not trainer.is_running and not _has_ended_well(trainer):
                 if trainer.progress.started_at is None:
                     # once, before trainings that run at a time would each upload the rows
-                    for source in _load_step(trainer).sources:
+                    load = find_action(trainer.actions, LoadDataSetAction)
+                    for source in load.sources if load else ():
                         if isinstance(source, Dataset):
                             source.release(stop_event=self._stop)
                 trainer.start(retry=trainer.progress.finished)
@@ -420,13 +426,10 @@ def _has_ended_well(trainer: LLMFinetune) -> bool:
     return trainer.progress.finished and trainer.ppls[0].current is None
 
 
-def _load_step(trainer: LLMFinetune) -> LoadDataSetAction:
-    return next(action for action in trainer.actions if isinstance(action, LoadDataSetAction))
-
-
 def _passes(trainer: LLMFinetune) -> float:
     """Return how often a training reads its rows: by its config or the platform's default."""
-    train = next(action for action in trainer.actions if isinstance(action, TrainAction))
+    train = find_action(trainer.actions, TrainAction)
+    assert train is not None
     epochs = train.train_config.epoch
     if epochs is None:
         # the platform may not list the model
@@ -465,7 +468,7 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
             )
         )
     configs = [_merge_config(base, row) for row in rows]
-    settings = [_settings(config) for config in configs]
+    settings = [*map(_settings, configs)]
     differing = _differing(settings)
     labels = []
     for row in settings:
@@ -495,7 +498,7 @@ def _validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) -
     for config in configs:
         rows = ignored_parameters(train_type, config, offer, mode)
         ignored.update(to_snake(row.key) for row in rows)
-    differing = _differing([_settings(config) for config in configs])
+    differing = _differing([*map(_settings, configs)])
     if axes := [name for name in differing if name in ignored]:
         raise InvalidArgumentError(
             tr(
@@ -507,8 +510,12 @@ def _validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) -
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = dict.fromkeys(itertools.chain(*settings))
-    return [name for name in names if len({repr(row.get(name)) for row in settings}) > 1]
+    differing = []
+    for name in dict.fromkeys(itertools.chain(*settings)):
+        values = {repr(row.get(name)) for row in settings}
+        if len(values) > 1:
+            differing.append(name)
+    return differing
 
 
 def _combine(grid: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -248,8 +248,6 @@ class Inference(ConsoleRecord):
     progress: int | None = None
     create_time: str | None = None
     finish_time: str | None = None
-    input_token_usage: int | None = None
-    output_token_usage: int | None = None
     message: str | None = None
 
     @property

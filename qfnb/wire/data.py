@@ -90,7 +90,6 @@ class DatasetVersion(ConsoleRecord):
     import_error_info: Any = None
     err_code: int | None = None
     release_status: int = INITIALISED
-    release_err_code: int | None = None
     export_status: int = NOT_STARTED
     export_record_count: int = 0
     entity_count: int | None = None

@@ -151,7 +151,6 @@ class EvaluationUnit(ConsoleRecord):
 class TaskDetail(ConsoleRecord):
     """A task; `eval_standard_conf` has the dataset of the answers once people are to judge them."""
 
-    evaluation_id: Id | None = None
     evaluation_id_str: str = ""
     name: str = ""
     description: str = ""
@@ -172,10 +171,6 @@ class EffectMetric(ConsoleRecord):
     rouge_2: float | None = Field(default=None, alias="rouge_2")
     rouge_l: float | None = Field(default=None, alias="rouge_l")
     bleu4: float | None = Field(default=None, alias="bleu4")
-    avg_judge_score: float | None = None
-    std_judge_score: float | None = None
-    median_judge_score: float | None = None
-    score_distribution: dict[str, int] | None = None
 
 
 class ReportItem(ConsoleRecord):

@@ -387,8 +387,6 @@ class JobV1(ConsoleRecord):
     peft_type: str | None = None
     train_status: str = ""
     progress: int | None = None
-    run_time: int | None = None
-    train_time: int | None = None
     start_time: str | None = None
     finish_time: str | None = None
     vdl_link: str | None = None

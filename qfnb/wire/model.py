@@ -126,7 +126,6 @@ class ModelSummary(ConsoleRecord):
     model_type: int | None = None
     version_count: int | None = None
     create_time: str | None = None
-    latest_version_info: JsonObject | None = None
 
 
 class DeleteModels(ConsoleRecord):
@@ -197,7 +196,6 @@ class ModelSet(ConsoleRecord):
     model_type: str = ""
     create_time: str | None = None
     modify_time: str | None = None
-    model_count: int | None = None
     model_ids: list[str] = []
 
 
@@ -251,7 +249,6 @@ class ModelVersionV2(ConsoleRecord):
     model: str | None = None
     status: str
     source_info: JsonObject = {}
-    is_support_model_comp: bool | None = None
     create_time: str | None = None
     modify_time: str | None = None
 
@@ -383,7 +380,6 @@ class Compression(ConsoleRecord):
     status: str
     source_model_id: str = ""
     model_id: str | None = None
-    failed_reason: str | None = None
     create_time: str | None = None
     finish_time: str | None = None
 

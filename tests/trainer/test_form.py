@@ -12,8 +12,8 @@ from qfnb.dataset.file_reader import list_data_files
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer.form import code_estimate, drafts
 from qfnb.trainer.form.inspection import inspect_dataset
-from qfnb.trainer.form.launch_form import Draft, LaunchForm, compare_datasets
-from qfnb.trainer.form.validation import describe_overlap, find_issues, find_warnings
+from qfnb.trainer.form.launch_form import Draft, LaunchForm
+from qfnb.trainer.form.validation import find_issues, find_warnings
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
 TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
@@ -154,26 +154,6 @@ def test_a_name_that_is_taken_is_a_warning_and_no_name_at_all_an_issue(form):
             "is not a Python name"
             in find_issues(form.with_choice(variable=name))["variable"].message
         )
-
-
-def test_rows_that_nearly_repeat_others_are_counted_and_one_pair_is_named(form):
-    rows = [
-        {"prompt": text, "response": "答"}
-        for text in ("几点开门？", "请问几点开门", "在哪里", "可以带狗吗")
-    ]
-    data = {
-        name: inspect_dataset(name, {name: Dataset(rows[:n])}) for name, n in (("a", 4), ("b", 1))
-    }
-    chosen = replace(form, datasets=data).with_choice(dataset="a")
-    statement, example = describe_overlap(chosen)
-    assert statement.startswith("1 of 4 rows nearly repeats another one")
-    assert example == "For example “请问几点开门” and “几点开门？”."
-    assert describe_overlap(chosen.with_choice(held_out="0")) is None
-    tested = chosen.with_choice(after="evaluate", eval_dataset="b", held_out="0")
-    overlaps = {("a", "b"): compare_datasets(data["a"], data["b"])}
-    assert describe_overlap(replace(tested, overlaps=overlaps))[0].startswith(
-        "1 of 1 evaluation rows"
-    )
 
 
 def test_the_code_makes_the_trainer_that_a_launch_makes(form):

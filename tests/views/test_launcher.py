@@ -137,9 +137,7 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
     )
     state = replace(form.state, form=hostile, message=attack)
     labels = "".join(render.label(field) for field in list_fields(hostile))
-    shown = [
-        draw(state) for draw in (render.status, render.preview, render.warning, render.python_code)
-    ]
+    shown = [draw(state) for draw in (render.status, render.preview, render.python_code)]
     shown.append(render.bundle(state)["text/html"])
     assert_only("".join(shown) + labels, TAGS, ATTRIBUTES)
     assert not set(render.bundle(state)["text/plain"]) & set("\x1b\x00\u202e")

@@ -107,8 +107,14 @@ def read_table(path: Path, kind: FormatType, name: str = "", *, exported: bool =
     else:
         suffix = kind.value
     located = file_reader.read_path(path, suffix, name=name, exported=exported)
-    raise_problems([(place, value) for place, value in located if isinstance(value, RowError)])
-    return Table([value for _, value in located])
+    errors = []
+    values = []
+    for place, value in located:
+        values.append(value)
+        if isinstance(value, RowError):
+            errors.append((place, value))
+    raise_problems(errors)
+    return Table(values)
 
 
 def write_table(file: Any, table: Table, kind: FormatType, *, in_lists: bool = False) -> None:
@@ -479,10 +485,9 @@ def to_source(
         create_args: of `QianfanDataSource.create_bare_dataset`.
     """
     if data_file is not None:
-        names = ("file_format", "save_as_folder")
-        return FileDataSource(
-            path=data_file, **{name: options[name] for name in names if name in options}
-        )
+        source = FileDataSource(path=data_file, file_format=options.get("file_format"))
+        source.save_as_folder = options.get("save_as_folder", False)
+        return source
     if dataset_id is not None:
         return QianfanDataSource.get_existed_dataset(str(dataset_id))
     if create_args:

@@ -9,7 +9,7 @@ import copy
 import logging
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final, Self
 
 from ..._jsonl_csv_parquet import import_pyarrow
@@ -51,8 +51,11 @@ def to_entries(values: Iterable[Any]) -> tuple[list[Any], list[str]]:
                 )
             )
         return deep_copy(rows), [PACK]
-    columns = [*dict.fromkeys(name for row in rows for name in row)]
-    return [{name: deep_copy(row.get(name)) for name in columns} for row in rows], columns
+    columns = [*dict.fromkeys(chain.from_iterable(rows))]
+    entries = []
+    for row in rows:
+        entries.append({name: deep_copy(row.get(name)) for name in columns})
+    return entries, columns
 
 
 class Table:
@@ -372,7 +375,10 @@ class Table:
         """Return the columns: `{"prompt": [...], ...}`."""
         if self.is_dataset_packed():
             return {PACK: deep_copy(self._entries)}
-        return {name: [deep_copy(row[name]) for row in self._entries] for name in self._columns}
+        columns = {}
+        for name in self._columns:
+            columns[name] = [deep_copy(row[name]) for row in self._entries]
+        return columns
 
     @property
     def inner_table(self) -> Any:

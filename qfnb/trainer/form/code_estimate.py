@@ -83,7 +83,10 @@ def _arguments(form: LaunchForm) -> dict[str, Any]:
         "train_config": form.train_config(values, trainset_rate=form.count("held_out")),
     }
     if draft.after in {"deploy", "evaluate"}:
-        settings: dict[str, Any] = {name: form.count(name) for name in ("replicas", "hours")}
+        settings: dict[str, Any] = {
+            "replicas": form.count("replicas"),
+            "hours": form.count("hours"),
+        }
         if suffix := draft.suffix.strip():
             settings["endpoint_suffix"] = suffix
         arguments["deploy_config"] = DeployConfig(**settings)

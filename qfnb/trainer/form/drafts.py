@@ -66,10 +66,12 @@ def list_configurations() -> tuple[str, ...]:
     """Return the names that `load` takes: those of the saved drafts, and of the last 20 runs that
     can be cloned: id, model and name of the job.
     """
-    facts = [run.facts for run in run_store.list_runs()]
-    rows = [row for row in facts if "TrainAction" in _actions_by_type(row)]
-    runs = [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows]
-    return (*list_names(), *runs[:20])
+    labels = []
+    for run in run_store.list_runs():
+        if "TrainAction" in _actions_by_type(run.facts):
+            columns = map(run.facts.get, ("id", "train_type", "name"))
+            labels.append(" ".join(filter(None, columns)))
+    return (*list_names(), *labels[:20])
 
 
 def clone_run(run: run_store.RunRecord) -> Draft:

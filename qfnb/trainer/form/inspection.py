@@ -13,7 +13,6 @@ from ..._tables import is_pandas_frame
 from ...base.language import tr, trn
 from ...base.text import closest, listed
 from ...dataset import quality
-from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
@@ -36,7 +35,6 @@ class DatasetInfo:
         tokens: of all rows; None where counting them would need a download.
         exact: whether the tokens were counted, not estimated.
         lengths: tokens of each row, the longest first; empty where they were not counted.
-        near_duplicates: rows that nearly repeat another one; None where they were not compared.
         problem: why the dataset cannot be used, "" where it can.
         suggestion: a name that may be meant instead, "" for none.
     """
@@ -47,7 +45,6 @@ class DatasetInfo:
     tokens: int | None = None
     exact: bool = True
     lengths: tuple[int, ...] = field(default=(), repr=False)
-    near_duplicates: NearDuplicates | None = field(default=None, repr=False)
     problem: str = ""
     suggestion: str = ""
 
@@ -115,16 +112,13 @@ def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:
     if not dataset.is_fetched:
         _ = dataset.schema  # asks the platform now, where an error becomes the problem
         return DatasetInfo(source, dataset, row_count)
-    similar = find_near_duplicates(input_texts(dataset.rows, dataset.schema))
     if row_count > MAX_COUNTED_ROWS:
         tokens, is_exact = quality.estimate_tokens(dataset.rows, dataset.schema)
-        return DatasetInfo(source, dataset, row_count, tokens, is_exact, near_duplicates=similar)
+        return DatasetInfo(source, dataset, row_count, tokens, is_exact)
     lengths = sorted(
         (quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True
     )
-    return DatasetInfo(
-        source, dataset, row_count, sum(lengths), lengths=tuple(lengths), near_duplicates=similar
-    )
+    return DatasetInfo(source, dataset, row_count, sum(lengths), lengths=tuple(lengths))
 
 
 def is_data(value: object) -> bool:

@@ -15,7 +15,6 @@ from pydantic import Field
 
 from ...base.language import tr, tr_noop
 from ...base.text import clip
-from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError
 from ...model.service import ValidatedModel
 from ...wire import finetune as wire
@@ -92,7 +91,6 @@ class LaunchForm:
         variable: the variable that keeps the trainer.
         supported_models: the platform's models with their train modes and ranges.
         datasets: the inspected datasets, by name.
-        overlaps: evaluation rows that nearly repeat training rows, by the names of both datasets.
         taken_names: the variables of the notebook.
         from_sandbox: whether it would train in the sandbox.
     """
@@ -101,7 +99,6 @@ class LaunchForm:
     variable: str = "trainer"
     supported_models: Offer = field(default=(), repr=False)
     datasets: Mapping[str, DatasetInfo] = field(default_factory=dict, repr=False)
-    overlaps: Mapping[tuple[str, str], NearDuplicates] = field(default_factory=dict, repr=False)
     taken_names: frozenset[str] = field(default=frozenset(), repr=False)
     from_sandbox: bool = False
 
@@ -143,7 +140,11 @@ class LaunchForm:
     @property
     def methods(self) -> list[str]:
         """The train modes of the model with their parameter scales."""
-        return [f"{mode} {scale}" for mode in self.modes for scale in self._scales(mode)]
+        methods = []
+        for mode in self.modes:
+            for scale in self._scales(mode):
+                methods.append(f"{mode} {scale}")
+        return methods
 
     @property
     def supported_model(self) -> wire.SupportedModel | None:
@@ -272,9 +273,8 @@ def _with_values(form: LaunchForm, **values: Any) -> LaunchForm:
 
 def inspect_sources(
     form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False
-) -> dict[str, Any]:
-    """Return the facts about the data of a form that it does not have yet: its fields `datasets`
-    and `overlaps`.
+) -> dict[str, DatasetInfo]:
+    """Return the datasets of a form, and those that were inspected before, by name.
 
     Args:
         form: the form.
@@ -282,8 +282,7 @@ def inspect_sources(
         again: look up everything again, since it may have changed.
     """
     datasets = dict(form.datasets)
-    draft = form.draft
-    for source in draft.sources:
+    for source in form.draft.sources:
         info = datasets.get(source)
         value = variables.get(source.strip())
         is_current = (
@@ -291,21 +290,4 @@ def inspect_sources(
         )
         if again or not is_current:
             datasets[source] = inspect_dataset(source, variables)
-    overlaps = dict(form.overlaps)
-    if draft.after == "evaluate" and draft.sources >= {draft.dataset, draft.eval_dataset}:
-        pair = draft.dataset, draft.eval_dataset
-        overlaps[pair] = compare_datasets(*(datasets[source] for source in pair))
-    return {"datasets": datasets, "overlaps": overlaps}
-
-
-def compare_datasets(train: DatasetInfo, evaluation: DatasetInfo) -> NearDuplicates:
-    """Return which rows for evaluation nearly repeat training rows; none where the rows are not in
-    memory.
-    """
-    inputs = []
-    for info in (train, evaluation):
-        if info.dataset is None or not info.dataset.is_fetched:
-            return NearDuplicates()
-        inputs.append(input_texts(info.dataset.rows, info.dataset.schema))
-    references, texts = inputs
-    return find_near_duplicates(texts, references)
+    return datasets

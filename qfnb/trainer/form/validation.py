@@ -20,9 +20,9 @@ from ..finetune import TRAINER_CLASSES, LLMFinetune
 from ..offer import (
     compare_with_offer,
     describe_difference,
-    describe_ignored_values,
     describe_range,
     plain_number as plain_number,
+    validate_type,
 )
 from .inspection import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
@@ -59,7 +59,8 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
             DeployConfig(endpoint_suffix=draft.suffix.strip())
         except InvalidArgumentError:
             issues["suffix"] = Issue(tr("Up to 30 lower-case letters, digits and _ are allowed."))
-        issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
+        issues["replicas"] = _count_issue(form, "replicas")
+        issues["hours"] = _count_issue(form, "hours")
     if draft.after == "evaluate":
         issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
     if not issues["model"] and not issues["method"]:
@@ -101,35 +102,6 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
     return messages
 
 
-def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
-    """Return a statement about rows for evaluation that nearly repeat training rows, and an
-    example; None without.
-    """
-    draft = form.draft
-    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
-    if draft.after == "evaluate" and overlap is not None and overlap.pair:
-        return overlap.describe_overlap(), overlap.describe_pair()
-    data = form.datasets.get(draft.dataset)
-    similar = data.near_duplicates if data else None
-    if similar is None or not similar.pair or not _holds_rows_out(form):
-        return None
-    statement = trn(
-        "{n} of {compared} rows nearly repeats another one: the validation loss will look too "
-        "good.",
-        "{n} of {compared} rows nearly repeat another one: the validation loss will look too good.",
-        similar.count,
-        compared=f"{similar.compared:,}",
-    )
-    return statement, similar.describe_pair()
-
-
-def _holds_rows_out(form: LaunchForm) -> bool:
-    try:
-        return form.count("held_out") > 0
-    except InvalidArgumentError:
-        return False
-
-
 def count_limits(name: str) -> tuple[int, int | None]:
     """Return the smallest and the largest value of one of `COUNTS`, None where the platform
     decides.
@@ -156,21 +128,27 @@ def _judge_parameters(form: LaunchForm) -> dict[str, tuple[str, str]]:
     texts = {row.key: _judge_parameter(form, row) for row in form.parameters}
     values = form.draft.values.items()
     unlisted = {key: value for key, value in values if key not in texts and not is_blank(value)}
+    differences: list[str] = []
+    error_text = ""
     try:
-        texts["others"] = "", " ".join(_compare_values(form, unlisted))
+        config = form.train_config(unlisted)
+        if form.supported_model is not None:
+            model = form.draft.model.strip()
+            differences = compare_with_offer(model, config, form.supported_models, form.draft.mode)
     except InvalidArgumentError as error:
-        texts["others"] = str(error).split("\n")[0], ""
+        error_text = str(error).split("\n")[0]
+    texts["others"] = error_text, " ".join(differences)
     return texts
 
 
 def _judge_parameter(form: LaunchForm, row: wire.SupportedParameter) -> tuple[str, str]:
+    text = ""
     try:
         values = form.parse_parameter(row)
-    except InvalidArgumentError as error:
-        return str(error), ""
-    text = describe_difference(values[row.key], row) if values else ""
-    try:
-        _compare_values(form, values)
+        if values:
+            text = describe_difference(values[row.key], row)
+            validate_type(row.key, values[row.key], row, form.method)
+        form.train_config(values)
     except InvalidArgumentError as error:
         return text or str(error).split("\n")[0], ""
     # the sandbox's list is what it accepts; the platform's may be old
@@ -183,22 +161,6 @@ def _method_issue(form: LaunchForm) -> Issue | None:
         return None
     modes = listed(TRAINER_CLASSES)
     return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
-
-
-def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
-    """Return how some hyper-parameters leave the platform's list, without regard to the others.
-
-    Raises:
-        InvalidArgumentError: a value is wrong for any model.
-    """
-    config = form.train_config(values)
-    if form.supported_model is None:
-        return []
-    model = form.draft.model.strip()
-    mode = form.draft.mode
-    texts = compare_with_offer(model, config, form.supported_models, mode)
-    texts.append(describe_ignored_values(model, config, form.supported_models, mode))
-    return [text for text in texts if text]
 
 
 def _variable_issue(name: str) -> Issue | None:

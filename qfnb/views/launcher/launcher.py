@@ -268,19 +268,18 @@ class Launcher:
         self._inspect_datasets()
 
     def _inspect_datasets(self, *, again: bool = False) -> None:
-        """Look up the data of the form that are not there yet, or all of them again, and compare
-        them.
-        """
+        """Look up the data of the form that are not there yet, or all of them again."""
         times = self._file_times()
         self._inspected = times if again else times | self._inspected
         variables = self._list_variables()
         data = {name: value for name, value in variables.items() if is_data(value)}
-        facts = inspect_sources(self.state.form, data, again=again)
+        datasets = inspect_sources(self.state.form, data, again=again)
         with self._lock:
             form = self._state.form
-            facts = {name: {**getattr(form, name), **fact} for name, fact in facts.items()}
             self._update(
-                form=replace(form, taken_names=frozenset(variables), **facts),
+                form=replace(
+                    form, taken_names=frozenset(variables), datasets={**form.datasets, **datasets}
+                ),
                 variables=frozenset(data),
             )
 

@@ -11,7 +11,7 @@ from ...base.text import approximate_duration
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
-from ...trainer.form.validation import describe_overlap, find_issues, find_warnings
+from ...trainer.form.validation import find_issues, find_warnings
 from .. import components, dataset, formats, markdown
 from ..components import Html, Kind
 from ..display import Bundle
@@ -41,7 +41,6 @@ def bundle(state: LauncherState) -> Bundle:
     blocks = [
         header(state),
         components.facts(*_values(state)),
-        warning(state),
         *notes,
         _python_fold(state),
         numbers(state),
@@ -90,14 +89,6 @@ def waiting(state: LauncherState) -> Html:
         return components.dim_lines(tr(LOADING))
     first, _, remainder = state.message.partition("\n")
     return components.note("bad", first, remainder, sign="✕", role="alert")
-
-
-def warning(state: LauncherState) -> Html:
-    """Return the note about rows for validation that repeat training rows, "" without any."""
-    lines = describe_overlap(state.form)
-    if lines:
-        return components.note("warn", lines[0], lines[1], sign="⚠︎")
-    return Html()
 
 
 def numbers(state: LauncherState) -> Html:

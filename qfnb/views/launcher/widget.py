@@ -22,7 +22,7 @@ _FIXED_CHOICES = {"Dropdown", "SelectMultiple"}
 SETTINGS: Final = "settings"
 """The field for the name of settings that are loaded or saved."""
 
-TEXTS: Final = ("head", "warning", "preview", "python", "numbers", "status")
+TEXTS: Final = ("head", "preview", "python", "numbers", "status")
 BUTTONS: Final = {
     "load": tr_noop("Load settings…"),
     "save": tr_noop("Save settings…"),
@@ -147,7 +147,7 @@ class LauncherWidget:
         if state.dialog:
             buttons = [self._buttons[key] for key in ("dialog", "cancel")]
             _set_children(self._rows["dialog"], [*grids[SETTINGS], *buttons])
-        texts = {"warning": render.warning, "numbers": render.numbers, "status": render.status}
+        texts = {"numbers": render.numbers, "status": render.status}
         texts |= {"preview": render.preview} if is_open["preview"] else {}
         texts |= {"python": render.python_code} if is_open["python"] else {}
         for key, draw in texts.items():
@@ -220,7 +220,7 @@ class LauncherWidget:
         rows = self._rows
         if not state.is_loaded:
             return [texts["head"], rows["status"], rows["buttons"]]
-        parts = [texts["head"], self._grids["first"], texts["warning"], self._more]
+        parts = [texts["head"], self._grids["first"], self._more]
         parts += [texts["numbers"], rows["buttons"]]
         parts += [rows["dialog"]] if state.dialog else []
         parts += [rows["status"]] if texts["status"].value else []

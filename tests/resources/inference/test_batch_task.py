@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from support.chat_script import sent_bodies, whole
 from support.waiting import until
 
 from qfnb import ChatCompletion, Completion, Embedding, Text2Image
@@ -56,17 +57,10 @@ def test_a_failed_call_is_an_exception_in_its_place(fault):
 
 
 def test_each_row_may_have_its_own_options(scripted):
-    import json
-
-    from support.scripted_server import http_answer
-
-    server = scripted(
-        [http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')]
-    )
+    server = scripted(whole("x"))
     rows = [{"messages": SAY, "temperature": 0.1}, {"messages": SAY, "model": "other"}]
     ChatCompletion(model="mine").batch_do(body_list=rows, worker_num=1, temperature=0.9).wait()
-    bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
-    assert [(body["model"], body["temperature"]) for body in bodies] == [
+    assert [(body["model"], body["temperature"]) for body in sent_bodies(server)] == [
         ("mine", 0.1),
         ("other", 0.9),
     ]
@@ -82,6 +76,11 @@ def test_each_row_may_have_its_own_options(scripted):
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
         ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
         ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
+        ({"messages_list": "abc"}, r"messages_list='abc': must be a list of conversations"),
+        ({"messages_list": {"a": 1}}, r"messages_list=\{'a': 1\}: must be a list"),
+        ({"messages_list": 5}, r"messages_list=5: must be a list"),
+        ({"messages_list": [5]}, r"messages_list\[0\]: messages=5: must be a string, a Messages"),
+        ({"messages_list": SAY}, r"messages_list\[0\]: messages=\{.*turns"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, register):
@@ -150,22 +149,6 @@ def test_cancel_keeps_what_is_finished(hold, register):
         sum(not isinstance(result, Exception) for result in results) == task.finished_count() >= 8
     )
     assert register()["came"] == 12
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ("abc", r"messages_list='abc': must be a list of conversations"),
-        ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
-        (5, r"messages_list=5: must be a list"),
-        ([5], r"messages_list\[0\]: messages=5: must be a string, a Messages or turns"),
-        ([{"role": "user", "content": "x"}], r"messages_list\[0\]: messages=\{.*turns"),
-    ],
-)
-def test_rows_of_a_wrong_type_are_named(rows, message, register):
-    with pytest.raises(InvalidArgumentError, match=message):
-        ChatCompletion().batch_do(rows)
-    assert register()["came"] == 0
 
 
 WRONG = [

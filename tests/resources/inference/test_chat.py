@@ -30,21 +30,17 @@ def test_a_reply_answers_both_versions_subscripts(chat):
     assert reply["body"]["id"]
 
 
-def test_the_pieces_of_a_stream_are_the_reply(chat):
-    pieces = list(chat.do(SAY, stream=True))
-    assert len(pieces) > 3
-    assert "".join(piece.text for piece in pieces) == chat.do(SAY).text
-    assert "".join(piece["result"] for piece in pieces) == chat.do(SAY).text
-
-
-def test_the_awaited_forms(chat):
+def test_the_pieces_of_a_stream_are_the_reply_and_so_are_the_awaited_forms(chat):
     async def ask():
         whole = await chat.ado(SAY)
         pieces = [piece.text async for piece in await chat.ado(SAY, stream=True)]
         return whole.text, "".join(pieces)
 
-    whole, streamed = asyncio.run(ask())
-    assert whole == streamed == chat.do(SAY).text
+    pieces = list(chat.do(SAY, stream=True))
+    assert len(pieces) > 3
+    text = "".join(piece.text for piece in pieces)
+    assert text == "".join(piece["result"] for piece in pieces) == chat.do(SAY).text
+    assert asyncio.run(ask()) == (text, text)
 
 
 def test_a_conversation_grows(chat):

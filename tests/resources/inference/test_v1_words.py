@@ -55,7 +55,6 @@ def sent_v1(scripted):
         ({"function_call": "auto"}, {"tool_choice": "auto"}),
         ({"user_id": "u1"}, {"user": "u1"}),
         ({"max_output_tokens": 9}, {"max_tokens": 9}),
-        ({"max_output_tokens": 9, "max_tokens": 5}, {"max_tokens": 5}),
         ({"response_format": "json_object"}, {"response_format": {"type": "json_object"}}),
         ({"penalty_score": 1.2}, {"penalty_score": 1.2}),
         ({"disable_search": True, "enable_citation": True}, {}),
