@@ -110,8 +110,8 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     if not reference.strip():
         reason = tr("{referee}: there is no reference answer to compare with.", referee=referee)
         return {"judgeScore": evaluation.UNSCORED, "judgeReason": reason}
-    first = scores.words(answer)
-    second = scores.words(reference)
+    first = scores.split_words(answer)
+    second = scores.split_words(reference)
     if first == second:
         reason = tr(
             "{referee}: the same as the reference answer, all {max_score} points.",

@@ -204,7 +204,7 @@ async def serve(
     state.outcome = "denied"
     try:
         authorize(world, endpoint, request)
-        if world.modes.strict and endpoint.plane == "v1":
+        if call.is_strict and endpoint.plane == "v1":
             raise v1_refusal(3, V1_ENDED)
         state.outcome = "limits"
         if endpoint.name in RATE_LIMITED:
