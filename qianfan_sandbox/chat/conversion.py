@@ -283,8 +283,10 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
 
 def is_blank(content: str | list[JsonObject] | None) -> bool:
     """Return whether a message's content has neither text nor pictures."""
-    if isinstance(content, list) and any(part.get("type") != "text" for part in content):
-        return False
+    if isinstance(content, list):
+        for item in content:
+            if item.get("type") != "text":
+                return False
     return not content_text(content)
 
 
@@ -375,7 +377,7 @@ def _message_v1(message: wire.Message) -> JsonObject:
         return {"role": "tool", "tool_call_id": "call_0", "content": message.content or ""}
     converted: JsonObject = {"role": message.role, "content": message.content or ""}
     if call := extra.get("function_call"):
-        function = {"name": call.get("name", ""), "arguments": call.get("arguments", "{}")}
+        function = {"name": "", "arguments": "{}", **call}
         converted["tool_calls"] = [{"id": "call_0", "type": "function", "function": function}]
     return converted
 
@@ -411,11 +413,6 @@ def resolve_target(call: Call, name: str) -> Target:
     if row is not None and _is_served(call, row, name) and (row.v1 or not is_v1):
         return Target(engine.base_model(), row)
     raise unknown_model(call, name, ": the sandbox has no such model or service")
-
-
-def resolve_model(call: Call, name: str) -> LanguageModel:
-    """Return the model behind a name; see `resolve_target`."""
-    return resolve_target(call, name).model
 
 
 def require_preset(call: Call, kind: catalog.ModelKind, name: str) -> catalog.CatalogModel:
