@@ -253,19 +253,23 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     store = world.store
     id_ = str(batch["id"])
     lines, errors = read_lines(read_file(store, batch["input_file_id"]), batch["endpoint"])
-    errors = errors or ([] if batch["replaced"] else _model_errors(lines))
+    if not errors and not batch["replaced"]:
+        errors = _model_errors(lines)
     if errors:
         store.update(id_, failed_at=store.now(), errors=errors)
         return
-    counts = {"total": len(lines), "completed": 0, "failed": 0}
-    model = batch["model"] or next((line["body"].get("model") for line in lines), None)
     store.update(
-        id_, in_progress_at=batch.get("in_progress_at") or store.now(), counts=counts, model=model
+        id_,
+        in_progress_at=batch.get("in_progress_at") or store.now(),
+        counts={"total": len(lines), "completed": 0, "failed": 0},
+        model=batch["model"] or lines[0]["body"].get("model"),
     )
     yield
 
     def answer_line(number: int, line: JsonObject) -> JsonObject:
-        body = line["body"] | ({"model": batch["model"]} if batch["replaced"] else {})
+        body = line["body"]
+        if batch["replaced"]:
+            body = body | {"model": batch["model"]}
         result = dispatch(world, BATCH_ENDPOINTS[batch["endpoint"]], body)
         response = {"status_code": result.status, "request_id": result.id, "body": result.body}
         return _result_line(id_, number, line, response, None)
@@ -286,9 +290,8 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], 
     custom_ids: set[str] = set()
     for number, line in parse_jsonl(content or b""):
         if problem := _line_problem(line, endpoint, custom_ids):
-            errors.append(
-                {"code": problem[0], "message": problem[1], "line": number, "param": problem[2]}
-            )
+            code, message, param = problem
+            errors.append({"code": code, "message": message, "line": number, "param": param})
         lines.append(line or {})
     if not lines:
         errors.append({"code": "empty_file", "message": "The input file is empty.", "line": None})
@@ -310,8 +313,14 @@ def _model_errors(lines: Sequence[JsonMapping]) -> list[JsonObject]:
             message = (
                 f"All requests of a file must have one model; this is {model!r} after {first!r}."
             )
-            error = {"code": "multiple_models", "message": message, "param": "body.model"}
-            return [error | {"line": number}]
+            return [
+                {
+                    "code": "multiple_models",
+                    "message": message,
+                    "param": "body.model",
+                    "line": number,
+                }
+            ]
     return []
 
 
@@ -361,14 +370,14 @@ def _write_results(
     succeeded: dict[int, Any] = {}
     failed: dict[int, Any] = {}
     for number, result in results.items():
-        (succeeded if _is_success(result) else failed)[number] = result
-    names = {
-        "output_file_id": _write_result_file(world, id_, "output", succeeded),
-        "error_file_id": _write_result_file(world, id_, "error", failed),
-    }
+        if _is_success(result):
+            succeeded[number] = result
+        else:
+            failed[number] = result
     store.update(
         id_,
-        **names,
+        output_file_id=_write_result_file(world, id_, "output", succeeded),
+        error_file_id=_write_result_file(world, id_, "error", failed),
         usage=_sum_usage(succeeded),
         counts=_count_results(len(lines), results),
         **{end_field: store.now()},
@@ -417,8 +426,10 @@ def _write_result_file(
     """
     if not results:
         return None
-    order = stable_shuffle(sorted(results))
-    content = "".join(json.dumps(results[number], ensure_ascii=False) + "\n" for number in order)
+    lines = []
+    for number in stable_shuffle(sorted(results)):
+        lines.append(json.dumps(results[number], ensure_ascii=False) + "\n")
+    content = "".join(lines)
     file = wire.UploadFile(
         purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode()
     )
@@ -431,10 +442,10 @@ def _to_wire(batch: Document) -> JsonObject:
     if batch.get("errors"):
         errors = {"object": "list", "data": batch["errors"]}
     row: JsonObject = {}
-    for name in (*STATUSES, "expires_at"):
-        row[name] = int(batch[name]) if batch.get(name) else None
-    for name in ("output_file_id", "error_file_id", "usage"):
+    for name in (*STATUSES, "expires_at", "output_file_id", "error_file_id", "usage"):
         row[name] = batch.get(name)
+        if isinstance(row[name], float):
+            row[name] = int(row[name])
     return row | {
         "object": "batch",
         **fields_of(batch, "id", "endpoint", "model", "input_file_id"),

@@ -162,10 +162,6 @@ REGION = "bj"
 PLATFORM_BUCKET = "sandbox-platform"
 
 
-IMPORT_WORDS = wire.IMPORT_STATES.values()
-PUBLISH_WORDS = wire.PUBLISH_STATES.values()
-
-
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     """Create a dataset without rows, the first version of its group."""
@@ -176,7 +172,8 @@ def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     call.validate_choice("dataType", body.data_type, [expected["dataType"]])
     storages = (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
     call.validate_choice("storageType", body.storage_type, storages)
-    bucket = path = ""
+    bucket = ""
+    path = ""
     if body.storage_type == wire.USER_STORAGE:
         bucket = body.storage_id or ""
         path = body.raw_storage_path or ""
@@ -274,14 +271,20 @@ def _states_to_wire(world: World, dataset: Document) -> JsonObject:
     problem = {"problem": "", "code": 0}
     if states["importStatus"] == wire.FAILED:
         problem = store.get("import", dataset["import"]) or problem
-    return states | {
-        **fields_of(problem, importErrorInfo="problem", errCode="code"),
+    return {
+        **states,
+        "importErrorInfo": problem["problem"],
+        "errCode": problem["code"],
         "entityCount": rows.count(store, dataset),
         "annotatedEntityCount": rows.count(store, dataset, "annotated"),
         "labelCount": 0,
         "characterCount": rows.count(store, dataset, "characters"),
-        "modifyTime": utc_spaced(min(dataset["modified"], store.now())),
+        "modifyTime": _modified(store, dataset),
     }
+
+
+def _modified(store: Store, dataset: Document) -> str:
+    return utc_spaced(min(dataset["modified"], store.now()))
 
 
 def _progress_percent(status: int) -> int:
@@ -295,21 +298,20 @@ def create_v2(call: Call, body: wire.CreateDataset) -> JsonObject:
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     name = body.dataset_name
     validate_name(call, name, path)
-    return _ids_to_wire(
-        create_dataset(
-            call.store, name=name, data_format=body.data_format, bucket=bucket, path=path
-        )
+    version = create_dataset(
+        call.store, name=name, data_format=body.data_format, bucket=bucket, path=path
     )
+    return _ids_to_wire(version)
 
 
 @emulates(wire.LIST)
 def list_datasets(call: Call, body: wire.ListDatasets) -> JsonObject:
     """List datasets, the newest first."""
     filters = body.filter or wire.DatasetFilter()
+    formats = filters.data_format_list or FORMATS
     groups = []
     for group in call.store.all("dataset_group")[::-1]:
-        is_format = group["form"] in (filters.data_format_list or FORMATS)
-        if is_format and filters.dataset_name in group["name"]:
+        if group["form"] in formats and filters.dataset_name in group["name"]:
             groups.append(group)
     return page_by_marker(call, groups, body, _group_to_wire, "datasetList")
 
@@ -324,14 +326,10 @@ def delete_v2(call: Call, group: Document) -> bool:
 handles(wire.DELETE_V2, "dataset_group", "datasetId", delete_v2)
 
 
-def _get_group(call: Call, key: Id) -> Document:
-    return call.find("dataset_group", key, "datasetId")
-
-
 @emulates(wire.CREATE_VERSION)
 def create_version(call: Call, body: wire.CreateVersion) -> JsonObject:
     """Add a version without rows, with the storage of the last version."""
-    group = _get_group(call, body.dataset_id)
+    group = call.find("dataset_group", body.dataset_id, "datasetId")
     last = versions_of_group(call.store, group["id"])[0]
     version = create_dataset(
         call.store,
@@ -349,12 +347,13 @@ def create_version(call: Call, body: wire.CreateVersion) -> JsonObject:
 def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
     """List the versions of a dataset, the newest first."""
     filters = body.filter or wire.VersionFilter()
-    group = _get_group(call, body.dataset_id)
+    import_states = filters.import_status_list or wire.IMPORT_STATES.values()
+    publish_states = filters.publish_status_list or wire.PUBLISH_STATES.values()
+    group = call.find("dataset_group", body.dataset_id, "datasetId")
     matches = []
     for version in versions_of_group(call.store, group["id"]):
         row = _version_to_wire(call, version)
-        is_imported = row["importStatus"] in (filters.import_status_list or IMPORT_WORDS)
-        if is_imported and row["publishStatus"] in (filters.publish_status_list or PUBLISH_WORDS):
+        if row["importStatus"] in import_states and row["publishStatus"] in publish_states:
             matches.append(version)
     return page_by_marker(call, matches, body, _version_to_wire, "versionList")
 
@@ -372,7 +371,8 @@ handles(wire.DELETE_VERSION, "dataset", "versionId", delete_version_v2)
 async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files, with or without responses."""
     version = get_dataset(call, body.version_id, "versionId")
-    return str((await start_import(call, version, body.files, annotated=False))["id"])
+    task = await start_import(call, version, body.files, annotated=False)
+    return str(task["id"])
 
 
 def describe_import(call: Call, task: Document) -> JsonObject:
@@ -396,7 +396,8 @@ async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
     version = get_dataset(call, body.version_id, "versionId")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
-    return str((await start_export(call, version, f"{bucket}{path}"))["id"])
+    task = await start_export(call, version, f"{bucket}{path}")
+    return str(task["id"])
 
 
 def describe_export(call: Call, task: Document) -> JsonObject:
@@ -425,7 +426,10 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
     except ValueError as error:
         raise call.invalid("storagePath", str(error)) from None
     validate_bucket(call, "storagePath", bucket)
-    return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
+    folder = key.strip("/")
+    if not folder:
+        return bucket, "/"
+    return bucket, f"/{folder}/"
 
 
 def _ids_to_wire(version: Document) -> JsonObject:
@@ -452,7 +456,7 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
         "publishStatus": wire.PUBLISH_STATES[release_state(world, version)],
         "sampleCount": rows.count(world.store, version),
         "createTime": utc_spaced(version["created"]),
-        "modifyTime": utc_spaced(min(version["modified"], world.store.now())),
+        "modifyTime": _modified(world.store, version),
     }
 
 
@@ -494,9 +498,8 @@ _BOS_DOMAIN = ".bcebos.com"
 async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
     call.validate_choice("importFrom", body.import_from, (wire.USER_BOS, wire.SHARED_ZIP))
-    await start_import(
-        call, get_dataset(call, body.dataset_id), body.files, annotated=body.annotated
-    )
+    dataset = get_dataset(call, body.dataset_id)
+    await start_import(call, dataset, body.files, annotated=body.annotated)
     return True
 
 
@@ -581,9 +584,10 @@ def routes(world: World) -> list[Route]:
         return JSONResponse(task["problems"])
 
     async def fetch_export(request: Request) -> Response:
-
         content = world.store.read_file(f"export-{request.path_params['secret']}")
-        return Response(content or b"", 200 if content else 404, media_type="application/zip")
+        if not content:
+            return Response("the export does not exist", 404)
+        return Response(content, media_type="application/zip")
 
     return [
         Route("/_imports/{task}/{secret}", fetch_errors, methods=["GET"]),
@@ -611,9 +615,8 @@ def _parse_files(world: World, files: list[str], parser: RowParser) -> Document 
         except ValueError as error:
             parser.add_problem(file, 0, error)
     if not parser.named_rows and not parser.problems:
-        parser.add_problem(
-            files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows")
-        )
+        empty = InvalidRow(wire.EMPTY_TEXT, "it has no rows")
+        parser.add_problem(files[0].rpartition("/")[2], 0, empty)
     if parser.problems:
         return None
     entities = rows.to_entities(parser.named_rows, world.clock.now())

@@ -84,7 +84,8 @@ class Kind:
 def create(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Add a document."""
     fields = kind.prepare(call, sent, {})
-    return {kind.key: call.store.add(kind.name, random_id(kind.prefix, 16), **fields)["id"]}
+    document = call.store.add(kind.name, random_id(kind.prefix, 16), **fields)
+    return {kind.key: document["id"]}
 
 
 def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -98,10 +99,11 @@ def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
 
 def _matching(kind: Kind, call: Call, sent: Fields) -> list[Document]:
     """Return the documents that pass the filters of a request, the newest first."""
+    values = fields_of(sent, *(sent.keys() & set(kind.filters)))
     matches = []
     for document in reversed(call.store.all(kind.name)):
         row = kind.to_wire(call, document)
-        is_same = all(str(row[name]) == str(sent.get(name, row[name])) for name in kind.filters)
+        is_same = all(str(row[name]) == str(value) for name, value in values.items())
         if is_same and kind.matches(call, sent, row):
             matches.append(document)
     return matches
@@ -115,7 +117,8 @@ def list_page(kind: Kind, call: Call, sent: Fields) -> Fields:
     if "offset" not in sent:
         return page_by_marker(call, matches, PageRequest.model_validate(sent), kind.to_wire)
     page = page_by_offset(call, matches, sent["offset"], sent["pageSize"])
-    return {"total": len(matches), "items": [kind.to_wire(call, document) for document in page]}
+    items = [kind.to_wire(call, document) for document in page]
+    return {"total": len(matches), "items": items}
 
 
 def list_instances(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -174,22 +177,23 @@ CUSTOM = {"type": prompt.CUSTOM, "creatorName": CREATOR}
 def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
     """Return the fields of a template; the variables of a changed text are those in it."""
     defaults: Fields = {"negativeTemplateContent": "", "labels": [], "hyperParameters": None}
-    whole = {**defaults, **template, **sent}
-    if not whole["templateName"].strip() or not whole["templateContent"].strip():
+    fields = {**defaults, **template, **sent}
+    if not fields["templateName"].strip() or not fields["templateContent"].strip():
         raise call.invalid("templateName", "it and templateContent must not be empty")
     is_new_text = bool(template) and bool({"templateContent", "variableIdentifier"} & sent.keys())
     for prefix in PREFIXES:
         name = f"{prefix}Variables"
         if is_new_text:
-            whole.pop(name, None)
+            fields.pop(name, None)
         try:
-            whole[name] = ",".join(_parse_template(whole, prefix).names)
+            fields[name] = ",".join(_parse_template(fields, prefix).names)
         except InvalidArgumentError as error:
             raise call.invalid(name, str(error)) from None
-    whole["labels"] = [call.find("label", key, "labels")["id"] for key in whole["labels"]]
+    labels = [call.find("label", key, "labels") for key in fields["labels"]]
+    fields["labels"] = [label["id"] for label in labels]
     for name in ("id", "number", "created"):
-        whole.pop(name, None)
-    return whole
+        fields.pop(name, None)
+    return fields
 
 
 def _parse_template(template: Fields, prefix: str) -> PromptTemplate:
@@ -225,10 +229,12 @@ def matches_template(call: Call, sent: Fields, row: Fields) -> bool:
     for key in sent.get("labelIds", ()):
         if label := call.store.get("label", key):
             ids.add(label["id"])
-    has_label = not ids or any(label["labelId"] in ids for label in row["labels"])
+    if ids.isdisjoint(label["labelId"] for label in row["labels"]) and ids:
+        return False
     text = sent.get("name", "")
-    has_text = text in row["templateName"] or text in row["templateContent"]
-    return has_text and has_label and sent.get("type", row["type"]) == row["type"]
+    if text not in row["templateName"] and text not in row["templateContent"]:
+        return False
+    return bool(sent.get("type", row["type"]) == row["type"])
 
 
 def change_template(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -239,13 +245,15 @@ def change_template(kind: Kind, call: Call, sent: Fields) -> Fields:
 
 def create_labels(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Create labels; a name that exists gives its label."""
-    by_name = {row["labelName"]: row for row in call.store.all(kind.name)}
+    if not all(map(str.strip, sent["name"])):
+        raise call.invalid("name", "it must not be empty")
+    items = []
     for name in sent["name"]:
-        if not name.strip():
-            raise call.invalid("name", "it must not be empty")
-        if name not in by_name:
-            by_name[name] = call.store.add(kind.name, random_id(kind.prefix, 16), labelName=name)
-    return {"items": [kind.to_wire(call, by_name[name]) for name in sent["name"]]}
+        labels = call.store.all(kind.name, labelName=name)
+        if not labels:
+            labels = [call.store.add(kind.name, random_id(kind.prefix, 16), labelName=name)]
+        items.append(kind.to_wire(call, labels[-1]))
+    return {"items": items}
 
 
 def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
@@ -265,7 +273,9 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    result = document["improved"] if state == prompt.DONE else ""
+    result = ""
+    if state == prompt.DONE:
+        result = document["improved"]
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 
@@ -357,7 +367,8 @@ def show_instance(call: Call, instance: Document) -> Fields:
     """Return the size of an instance: a unit's replicas, or what a quota's count is worth; and its
     end.
     """
-    count = next(int(instance[name]) for name in COUNTS if name in instance)
+    counts = [int(instance[name]) for name in COUNTS if name in instance]
+    count = counts[0]
     size = {"replicasCount": count}
     if "model" in instance:
         size = {"rpm": count * RPM, "tpm": count * TPM}
@@ -424,7 +435,9 @@ def augment(kind: Kind, call: Call, sent: Fields) -> bool:
     def rephrase(row: Any) -> Any:
         if not isinstance(row, list):
             raise call.invalid("sourceDatasetId", "it has no questions")
-        return [*row[:-1], row[-1] | {"prompt": NEW_PROMPT.format(row[-1]["prompt"])}]
+        *turns, last_turn = row
+        new_prompt = NEW_PROMPT.format(last_turn["prompt"])
+        return [*turns, last_turn | {"prompt": new_prompt}]
 
     _copy_rows(kind, call, sent, rephrase)
     return True
@@ -445,8 +458,9 @@ def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[Any], An
     for entity in itertools.islice(entities, sent.get("numInstancesToGenerate")):
         named_rows.append(("", rewrite(entity.row)))
     plan = world.lifecycle.plan((data.RUNNING, "clean"), final=data.FINISHED)
-    part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
-    rows.attach_part(world.store, destination["id"], part, plan[0][1])
+    end = plan[0][1]
+    new_part = rows.write_part(world.store, rows.to_entities(named_rows, end))
+    rows.attach_part(world.store, destination["id"], new_part, end)
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
     datasets.record_import(world, destination, plan, parser)
     fields = sent | {

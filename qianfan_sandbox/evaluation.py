@@ -88,7 +88,9 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
+    finished: Row = {}
+    if has_results(world, task):
+        finished = run_of(world, task).get("units", {})
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
@@ -98,14 +100,17 @@ def iter_results(world: World, task: Document) -> Iterator[Row]:
     unit.
     """
     pairs = read_task_pairs(world, task["run"])
-    done: dict[int, Row] = {}
+    answers: dict[int, Row] = {}
     for point in world.store.points(task["run"]):
-        done.update(point["rows"])
-    for number in sorted(done):
+        answers.update(point["rows"])
+    for number in sorted(answers):
         index, row = divmod(number, len(pairs))
         unit = task["units"][index]
+        prompt, reference = pairs[row]
         fields = {"id": f"{unit['id']}-{row}", "unit": unit}
-        yield fields | dict(zip(("prompt", "reference"), pairs[row], strict=True)) | done[number]
+        fields["prompt"] = prompt
+        fields["reference"] = reference
+        yield fields | answers[number]
 
 
 def result_dataset(world: World, task: Document) -> Document:
@@ -135,9 +140,8 @@ def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
     world = call.world
     for task in tasks:
         if not has_results(world, task) or not is_finished(run_of(world, task)):
-            raise call.invalid(
-                field, f"task {task['id']} is {task_state(world, task)}; stop it first"
-            )
+            state = task_state(world, task)
+            raise call.invalid(field, f"task {task['id']} is {state}; stop it first")
     for task in tasks:
         run = str(task["run"])
         world.store.remove(KIND, str(task["id"]))
@@ -210,6 +214,9 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
     template = ""
     if request.prompt and request.prompt.enable:
         template = request.prompt.content
+    model_name = version["id"]
+    if version["source"] == model_wire.PRESET:
+        model_name = version["base"]
     if template and INPUT_PLACEHOLDER not in template:
         raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
@@ -217,7 +224,7 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
         **fields_of(version, "source", version="id", version_number="number"),
         "id": random_id("ameu-"),
         "version_name": version["version"],
-        "asks": version["base"] if version["source"] == model_wire.PRESET else version["id"],
+        "asks": model_name,
         "parameters": request.params or {},
         "template": template,
     }
@@ -231,11 +238,17 @@ def _validate_dataset(
     dataset = datasets.get_dataset(call, key, field)
     if not datasets.is_released(world, dataset):
         raise call.invalid(field, f"{key} is not released")
-    pairs = [rows.last_pair(entity.row) for entity in rows.iter_entities(world.store, dataset)]
-    if not pairs or not all(prompt.strip() for prompt, _ in pairs):
+    pairs = []
+    for entity in rows.iter_entities(world.store, dataset):
+        prompt, reference = rows.last_pair(entity.row)
+        if not prompt.strip():
+            raise call.invalid(field, f"{key} holds no questions")
+        if wire.RULE in modes and not reference.strip():
+            reason = f"{key} has rows without a reference answer, which rules need"
+            raise call.invalid(field, reason)
+        pairs.append((prompt, reference))
+    if not pairs:
         raise call.invalid(field, f"{key} holds no questions")
-    if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
-        raise call.invalid(field, f"{key} has rows without a reference answer, which rules need")
     return dataset, pairs
 
 
@@ -243,9 +256,8 @@ def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> 
     """Return the modes of a standard that has what each of them needs."""
     modes = [mode.strip() for mode in standard.eval_mode.split(",")]
     if set(modes) - set(wire.MODES) or len(set(modes)) < len(modes):
-        raise call.invalid(
-            f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}"
-        )
+        allowed = ", ".join(wire.MODES)
+        raise call.invalid(f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {allowed}")
     if wire.RULE in modes:
         score_modes = standard.score_modes or []
         if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
@@ -307,6 +319,7 @@ def info(call: Call, task: Document) -> JsonObject:
     """Describe a task."""
     world = call.world
     run = run_of(world, task)
+    progress = {"answered": run.get("done", 0), "total": run.get("total", 0)}
     return {
         **fields_of(
             task,
@@ -322,7 +335,7 @@ def info(call: Call, task: Document) -> JsonObject:
         "state": task_state(world, task),
         "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
         "evalStandardConf": _standard_to_wire(call, task),
-        "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
+        "sandbox": {"engine": ENGINE, **progress},
     }
 
 
@@ -393,6 +406,11 @@ def _unit_to_wire(unit: JsonObject) -> JsonObject:
 def _standard_to_wire(call: Call, task: Document) -> JsonObject:
     """Return the standard of a task, with the dataset of the answers that people are to judge."""
     dataset = result_dataset(call.world, task)
+    project = 0
+    status = 0
+    if dataset:
+        project = data_wire.CONVERSATION_PROJECT
+        status = data_wire.FINISHED
     fields = {
         "scoreModes": [],
         "stopWordsPath": "",
@@ -400,9 +418,9 @@ def _standard_to_wire(call: Call, task: Document) -> JsonObject:
         "resultDatasetId": dataset.get("number", 0),
         "resultDatasetIdStr": dataset.get("id", ""),
         "resultDatasetName": dataset.get("name", ""),
-        "resultDatasetProjectType": data_wire.CONVERSATION_PROJECT if dataset else 0,
-        "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
-        "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
+        "resultDatasetProjectType": project,
+        "resultDatasetImportStatus": status,
+        "resultDatasetReleaseStatus": status,
     }
     if wire.MODEL in task["modes"]:
         fields |= {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
@@ -443,8 +461,9 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     keyword = body.key_filter or ""
     tasks = []
     for task in reversed(call.store.all(KIND)):
-        texts = [task["name"], task["id"], *(unit["version"] for unit in task["units"])]
-        if _eval_type(task) == body.eval_type and any(keyword in text for text in texts):
+        texts = [task["name"], task["id"]]
+        texts += [unit["version"] for unit in task["units"]]
+        if _eval_type(task) == body.eval_type and keyword in "\n".join(texts):
             tasks.append(task)
     return page_by_marker(call, tasks, body, _task_to_wire, "taskList")
 
@@ -548,10 +567,12 @@ ResultRow = JsonMapping
 def list_results(call: Call, body: wire.ListResults) -> JsonObject:
     """List rows; when they are ordered by a score, rows without it come last."""
     task = call.find(KIND, body.id, "id")
-    results = iter_results(call.world, task)
-    rows: Sequence[ResultRow] = [row for row in results if _matches_filters(row, body)]
+    rows: list[ResultRow] = []
+    for row in iter_results(call.world, task):
+        if _matches_filters(row, body):
+            rows.append(row)
     if body.order_by is not None:
-        rows = _sort_rows(call, rows, body.order_by, body.order)
+        _sort_rows(call, rows, body.order_by, body.order)
     page = page_by_number(call, rows, body.page_no, body.page_size)
     return {
         "total": len(rows),
@@ -568,7 +589,9 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    path = ""
+    if body.export_type == wire.STORAGE:
+        path = f"evaluation_exports/{id_}.zip"
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
@@ -659,8 +682,8 @@ def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes
 def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
     unit = row["unit"]
     columns = {"模型名称": unit["model_name"], "模型版本": unit["version_name"]}
-    for name, (part, key) in EXPORT_COLUMNS.items():
-        if part in content:
+    for name, (column, key) in EXPORT_COLUMNS.items():
+        if column in content:
             columns[name] = row[key]
     if wire.METRICS not in content:
         return columns
@@ -674,29 +697,30 @@ def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
 
 
 def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
-    unit = row["unit"]
-    keys = ("prompt", "prediction", *scores.SCORE_NAMES, *RESULT_KEYS)
-    return {
+    fields = {
         "id": row["id"],
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
-        **fields_of(unit, evalUnitId="id", **_UNIT_FIELDS),
+        **fields_of(row["unit"], evalUnitId="id", **_UNIT_FIELDS),
         "completion": row["reference"],
-        **{name: row[name] for name in keys if name in row},
     }
+    for name in ("prompt", "prediction", *scores.SCORE_NAMES, *RESULT_KEYS):
+        if name in row:
+            fields[name] = row[name]
+    return fields
 
 
 def _matches_filters(row: ResultRow, body: wire.ListResults) -> bool:
     unit = row["unit"]
+    if body.eval_unit_id and unit["id"] not in body.eval_unit_id:
+        return False
     versions = {unit["version"], unit["version_number"]}
-    is_unit = not body.eval_unit_id or unit["id"] in body.eval_unit_id
-    return is_unit and not versions.isdisjoint(body.model_version_ids or versions)
+    return not versions.isdisjoint(body.model_version_ids or versions)
 
 
-def _sort_rows(
-    call: Call, rows: Sequence[ResultRow], sort_key: str, direction: str | None
-) -> list[ResultRow]:
+def _sort_rows(call: Call, rows: list[ResultRow], sort_key: str, direction: str | None) -> None:
     call.validate_choice("orderBy", sort_key, wire.ORDERS)
     call.validate_choice("order", direction or "desc", ("asc", "desc"))
-    sign = 1 if direction == "asc" else -1
-    return sorted(rows, key=lambda row: sign * row.get(sort_key, sign * math.inf))
+    is_rising = direction == "asc"
+    missing = math.inf if is_rising else -math.inf
+    rows.sort(key=lambda row: row.get(sort_key, missing), reverse=not is_rising)

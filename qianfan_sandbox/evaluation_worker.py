@@ -81,12 +81,13 @@ def summarize(task: evaluation.Row, rows: Sequence[evaluation.Row]) -> JsonObjec
     task does not have.
     """
     answered = [row for row in rows if "error" not in row]
-    rules = ("accuracy", "f1Score", *scores.SCORE_NAMES)
+    metrics: JsonObject = {}
+    for name in ("accuracy", "f1Score", *scores.SCORE_NAMES):
+        metrics[name] = scores.mean_score(answered, name)
     score_range = AnswerJudge.for_task(task).score_range
-    return {
-        **{name: scores.mean_score(answered, name) for name in rules},
-        **(_score_distribution(rows, score_range[1]) if score_range else NO_REFEREE_SCORES),
-    }
+    if score_range is None:
+        return metrics | NO_REFEREE_SCORES
+    return metrics | _score_distribution(rows, score_range[1])
 
 
 def _score_distribution(rows: Sequence[evaluation.Row], max_score: int) -> JsonObject:
@@ -110,8 +111,8 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     if not reference.strip():
         reason = tr("{referee}: there is no reference answer to compare with.", referee=referee)
         return {"judgeScore": evaluation.UNSCORED, "judgeReason": reason}
-    first = scores.words(answer)
-    second = scores.words(reference)
+    first = scores.split_words(answer)
+    second = scores.split_words(reference)
     if first == second:
         reason = tr(
             "{referee}: the same as the reference answer, all {max_score} points.",
@@ -204,9 +205,14 @@ def _record_results(
         task_end = success_state
     elif success_state in states:
         task_end = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
-    end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
+    end_field = "cancelled_at" if is_stopped else "completed_at"
     world.store.update(
-        run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field
+        run,
+        units=results,
+        end=task_end,
+        done=len(done),
+        result_dataset=dataset_id,
+        **{end_field: world.clock.now()},
     )
 
 

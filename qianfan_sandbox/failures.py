@@ -155,7 +155,11 @@ def describe_error(error: ValueError) -> str:
     """Return the errors in a rule on one line."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors())
+    problems = []
+    for row in error.errors():
+        location = ".".join(map(str, row["loc"]))
+        problems.append(f"{location}: {row['msg']}")
+    return "; ".join(problems)
 
 
 @contextmanager
@@ -294,7 +298,8 @@ class DeliveryCounter:
         """Count a request by its content."""
         if self.is_on and self.marker in content:
             digest = hashlib.sha256(content).hexdigest()[:16]
-            (self.answered if answered else self.received)[digest] += 1
+            counts = self.answered if answered else self.received
+            counts[digest] += 1
 
     def report(self) -> dict[str, int]:
         """Return the numbers of requests received and answered: all, distinct, and of the most

@@ -17,7 +17,7 @@ from qfnb.wire.endpoints import AnyEndpoint
 
 from . import batches, storage
 from .batches import validate_unfinished
-from .chat.conversion import resolve_model
+from .chat.conversion import resolve_target
 from .engines.protocol import BUILT_IN
 from .http.call import (
     CREATOR,
@@ -54,8 +54,10 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     if window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", window):
         raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
-    keys = [row["key"] for row in storage.list_objects(call.store, bucket, source)]
-    keys = [key for key in keys if key.endswith(".jsonl")]
+    keys = []
+    for row in storage.list_objects(call.store, bucket, source):
+        if row["key"].endswith(".jsonl"):
+            keys.append(row["key"])
     if not keys:
         raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
     validate_unfinished(call)
@@ -114,21 +116,18 @@ def run_task(world: World, task: Document) -> Iterator[None]:
         for key in task["keys"]:
             queries += _read_queries(world, key)
     except ValueError as error:
-        store.update(
-            id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}]
-        )
+        problem = {"code": "invalid_input", "message": str(error)}
+        store.update(id_, failed_at=store.now(), errors=[problem])
         return
     store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
     yield
 
     def answer_query(number: int, query: Query) -> JsonObject:
         name = task["asked"]
-        body = {
-            **task["parameters"],
-            "messages": [{"role": "user", "content": query.line["query"]}],
-        }
+        messages = [{"role": "user", "content": query.line["query"]}]
+        body = {**task["parameters"], "messages": messages}
         if _chat_endpoint(name) is CHAT_V2:
-            return dispatch(world, CHAT_V2, {**body, "model": name}, {}).body
+            return dispatch(world, CHAT_V2, {**body, "model": name}).body
         return dispatch(world, CHAT_V1, body, {"model": name}).body
 
     def should_stop(results: Mapping[int, Any]) -> bool:
@@ -214,7 +213,7 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     name = path.removeprefix(f"{V1_PREFIX}/chat/")
     try:
         if name != path and "/" not in name:
-            resolve_model(Call(call.world, _chat_endpoint(name)), name)
+            resolve_target(Call(call.world, _chat_endpoint(name)), name)
             return name
     except Refusal:
         pass
@@ -274,6 +273,7 @@ def _with_usage(call: Call, task: Document) -> JsonObject:
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     usage: Counter[str] = Counter()
     for body in results.values():
-        usage["prompt"] += (body.get("usage") or {}).get("prompt_tokens", 0)
-        usage["completion"] += (body.get("usage") or {}).get("completion_tokens", 0)
+        tokens = body.get("usage") or {}
+        usage["prompt"] += tokens.get("prompt_tokens", 0)
+        usage["completion"] += tokens.get("completion_tokens", 0)
     return usage["prompt"], usage["completion"]

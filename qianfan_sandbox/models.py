@@ -51,13 +51,9 @@ def preset_models() -> list[Document]:
     models: dict[str, Document] = {}
     for row in catalog.load_models():
         if row.kind in PRESET_TYPES and row.name not in models:
-            fields: Document = {
-                "name": row.name,
-                "type": PRESET_TYPES[row.kind],
-                "labels": [],
-                "tags": None,
-            }
-            models[row.name] = _preset_fields("am-", row.name) | fields
+            model = _preset_fields("am-", row.name)
+            model |= {"name": row.name, "type": PRESET_TYPES[row.kind], "labels": [], "tags": None}
+            models[row.name] = model
     return [*models.values()]
 
 
@@ -92,7 +88,8 @@ def _preset_index() -> dict[tuple[str, str], Document]:
     index: dict[tuple[str, str], Document] = {}
     for model in preset_models():
         for kind, row in (("model", model), ("version", preset_version(model))):
-            index[kind, row["id"]] = index[kind, str(row["number"])] = row
+            index[kind, row["id"]] = row
+            index[kind, str(row["number"])] = row
     return index
 
 
@@ -176,7 +173,9 @@ def add_model(
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
     """Add a version to a model."""
-    numbers = [int(row["version"]) for row in call.store.all("version", model=model["id"])]
+    number = 1
+    for row in call.store.all("version", model=model["id"]):
+        number = max(number, int(row["version"]) + 1)
     ready = call.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
     defaults: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
     return call.store.add(
@@ -185,7 +184,7 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
         model=model["id"],
         source=source,
         task=task,
-        version=str(max(numbers, default=0) + 1),
+        version=str(number),
         **(defaults | fields),
     )
 
@@ -220,8 +219,8 @@ def get_finished_run(call: Call, key: Id, field: str, step: int | None) -> Docum
     if task["status"] not in {DONE, STOPPED} or not has_weights:
         raise call.invalid(field, f"run {key} has no finished model to publish")
     if find_weights(call, task, step) is None:
-        kept = describe_checkpoints(call, task)
-        raise call.invalid("step", f"{step}; run {key} kept the checkpoints {kept}")
+        steps = describe_checkpoints(call, task)
+        raise call.invalid("step", f"{step}; run {key} kept the checkpoints {steps}")
     return task
 
 
@@ -241,8 +240,9 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
     used_files = {row["task"] for row in store.all("version")}
     for task in store.all("task"):
         used_files.update(weights_names(task))
-    for task in {version["task"] for version in versions} - used_files:
-        store.remove_file(f"{task}.npz")
+    for version in versions:
+        if version["task"] not in used_files:
+            store.remove_file(f"{version['task']}.npz")
 
 
 def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
@@ -319,10 +319,11 @@ def preset_list(call: Call, body: wire.ListPresets) -> JsonObject:
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> JsonObject:
     """List the user's models, the newest first by default."""
+    order_by = body.order_by or "createTime"
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
-    call.validate_choice("orderBy", body.order_by or "createTime", _SORT_KEYS)
+    call.validate_choice("orderBy", order_by, _SORT_KEYS)
     rows = call.store.all("model")
-    rows.sort(key=itemgetter(_SORT_KEYS[body.order_by or "createTime"]))
+    rows.sort(key=itemgetter(_SORT_KEYS[order_by]))
     if body.order != "asc":
         rows.reverse()
     return _page_to_wire(call, rows, body)
@@ -356,8 +357,10 @@ def evaluable(call: Call, body: EmptyBody) -> list[JsonObject]:
     """List the models that can be evaluated: text models with a version that is ready."""
     result = []
     for model in [*reversed(call.store.all("model", type=TEXT)), *preset_models()]:
-        versions = versions_of(call, model)
-        ready = [version for version in versions if version_state(call, version) == wire.READY]
+        ready = []
+        for version in versions_of(call, model):
+            if version_state(call, version) == wire.READY:
+                ready.append(version)
         if ready and model["type"] == TEXT:
             result.append(_with_versions(call, model, ready))
     return result
@@ -388,7 +391,9 @@ def _page_to_wire(
 
 def _summary_to_wire(call: Call, model: Document) -> JsonObject:
     versions = versions_of(call, model)
-    row = _model_to_wire(model, versions) | {"tags": model["tags"], "versionCount": len(versions)}
+    row = _model_to_wire(model, versions)
+    row["tags"] = model["tags"]
+    row["versionCount"] = len(versions)
     row["latestVersionInfo"] = None
     if versions:
         row["latestVersionInfo"] = fields_of(
@@ -403,12 +408,15 @@ _NAMES = {"modelId": "number", "modelIdStr": "id", "modelName": "name"}
 
 
 def _model_to_wire(model: Document, versions: list[Document]) -> JsonObject:
+    latest = {"base": "", "created": model["created"]}
+    if versions:
+        latest = versions[0]
     return {
         **fields_of(model, "source", "description", **_NAMES),
         "modelType": type_number(model),
         "createTime": beijing(model["created"]),
-        "modifyTime": beijing(versions[0]["created"] if versions else model["created"]),
-        "trainType": versions[0]["base"] if versions else "",
+        "modifyTime": beijing(latest["created"]),
+        "trainType": latest["base"],
     }
 
 
@@ -567,10 +575,10 @@ def _ready_weights(call: Call, version: Document, field: str, purpose: str) -> b
 def describe_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version's newest export."""
     version = get_version(call, body.model_id, "modelId")
-    rows = call.store.all("model_export", version=version["id"])
-    if not rows:
+    exports = call.store.all("model_export", version=version["id"])
+    if not exports:
         return {"hasRecord": False}
-    export = rows[-1]
+    export = exports[-1]
     status = call.lifecycle.state(export["plan"])
     summary = {"exportId": export["id"], "hasRecord": True, "status": status}
     if status != wire.DONE:
@@ -650,6 +658,7 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
     task_id = random_id("amva-")
     call.store.write_file(f"{task_id}.npz", content)
     plan = call.lifecycle.plan
+    creating = plan((wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY)
     version = add_version(
         call,
         target,
@@ -657,8 +666,9 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
         task_id,
         base=source["base"],
         origin={"compression": task_id},
-        plan=plan((wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY),
+        plan=creating,
     )
+    stages = zip(_COMPRESSING, ("queue", "compress"), strict=True)
     call.store.add(
         "compression",
         task_id,
@@ -667,11 +677,7 @@ def create_compression(call: Call, body: wire.CreateCompression) -> str:
         source=source["id"],
         version=version["id"],
         config=config.to_wire(),
-        plan=plan(
-            (wire.COMPRESSION_CREATING, "queue"),
-            (wire.COMPRESSION_RUNNING, "compress"),
-            final=wire.COMPRESSION_SUCCEEDED,
-        ),
+        plan=plan(*stages, final=wire.COMPRESSION_SUCCEEDED),
     )
     return task_id
 
@@ -728,8 +734,9 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
         row["modelId"] = compression["version"]
     if status == wire.COMPRESSION_FAILED:
         row["failedReason"] = tr(FAILED_REASON)
-    if ended := call.lifecycle.final_since(compression["plan"]):
-        row["finishTime"] = utc(ended)
+    finished_at = call.lifecycle.final_since(compression["plan"])
+    if finished_at:
+        row["finishTime"] = utc(finished_at)
     return row
 
 

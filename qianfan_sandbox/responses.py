@@ -10,6 +10,7 @@ from qfnb.wire import responses as wire
 from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V2, join_tool_calls
 
+from .chat.conversion import set_options
 from .http.call import (
     HANDLERS,
     Call,
@@ -131,29 +132,32 @@ class EventWriter:
         if not self.output or self.output[-1]["status"] == "completed":
             return
         type_ = self.output[-1]["type"]
-        part: Item = {"type": _TEXTS[type_], "text": self._text}
-        done = self._item_event(f"response.{_TEXTS[type_]}.done", content_index=0, text=self._text)
+        content: Item = {"type": _TEXTS[type_], "text": self._text}
+        event = self._item_event(f"response.{_TEXTS[type_]}.done", content_index=0, text=self._text)
         self._text = ""
         if type_ == "message":
-            part["annotations"] = []
-            yield done | {"logprobs": []}
-            yield self._item_event("response.content_part.done", content_index=0, part=part)
+            content["annotations"] = []
+            yield event | {"logprobs": []}
+            yield self._item_event("response.content_part.done", content_index=0, part=content)
         else:
-            yield done
-        yield self._complete_item(content=[part])
+            yield event
+        yield self._complete_item(content=[content])
 
     def _write_call(self, tool_call: JsonMapping) -> Iterator[Event]:
-        fields = dict(tool_call["function"])
+        function = dict(tool_call["function"])
+        arguments = function["arguments"]
         item = {
             "type": "function_call",
             "id": item_id("function_call"),
             "status": "in_progress",
             "call_id": tool_call["id"] or random_id("call_", 24),
+            "name": function["name"],
+            "arguments": "",
         }
-        yield self._add_item({**item, "name": fields["name"], "arguments": ""})
-        yield self._item_event("response.function_call_arguments.delta", delta=fields["arguments"])
-        yield self._item_event("response.function_call_arguments.done", **fields)
-        yield self._complete_item(arguments=fields["arguments"])
+        yield self._add_item(item)
+        yield self._item_event("response.function_call_arguments.delta", delta=arguments)
+        yield self._item_event("response.function_call_arguments.done", **function)
+        yield self._complete_item(arguments=arguments)
 
 
 async def write_events(
@@ -192,17 +196,11 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 _TEXTS = {"message": "output_text", "reasoning": "reasoning_text"}
 """The part of an item that has its text."""
 
-_CHAT_OPTIONS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "tool_choice": "tool_choice",
-    "parallel_tool_calls": "parallel_tool_calls",
-    "thinking": "thinking",
-    "enable_thinking": "enable_thinking",
-    "thinking_budget": "thinking_budget",
-    "max_output_tokens": "max_completion_tokens",
-}
-"""An option of this API, and what chat calls it."""
+_CHAT_OPTIONS = (
+    "temperature", "top_p", "tool_choice", "parallel_tool_calls", "thinking", "enable_thinking",
+    "thinking_budget",
+)  # fmt: skip
+"""The options that chat has, too."""
 
 _ID_PREFIXES = {
     "message": "msg_",
@@ -217,11 +215,11 @@ def input_items(body: wire.CreateResponse) -> list[Item]:
     items = body.input
     if isinstance(items, str):
         items = [{"role": "user", "content": items}]
-    typed = []
+    inputs = []
     for item in items:
         type_ = item.get("type") or "message"
-        typed.append({**item, "type": type_, "id": item.get("id") or item_id(type_)})
-    return typed
+        inputs.append({**item, "type": type_, "id": item.get("id") or item_id(type_)})
+    return inputs
 
 
 def item_id(type_: object) -> str:
@@ -256,9 +254,9 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObj
     request: JsonObject = {"model": body.model, "messages": _to_messages(items)}
     if body.instructions:
         request["messages"].insert(0, {"role": "system", "content": body.instructions})
-    for name, option in _CHAT_OPTIONS.items():
-        if extra.get(name) is not None:
-            request[option] = extra[name]
+    request |= set_options(extra, _CHAT_OPTIONS)
+    if extra.get("max_output_tokens") is not None:
+        request["max_completion_tokens"] = extra["max_output_tokens"]
     reasoning = extra.get("reasoning")
     if isinstance(reasoning, Mapping) and reasoning.get("effort"):
         request["reasoning_effort"] = reasoning["effort"]
@@ -331,7 +329,7 @@ DEFAULT_PAGE = 20
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
     """Answer with chat's model; the answer is kept, unless `store` is false."""
-    if call.world.modes.strict and not wire.has_responses(body.model):
+    if call.is_strict and not wire.has_responses(body.model):
         message = f"The model {body.model!r} is not available for the Responses API"
         raise v2_refusal("invalid_model", message, status=400)
     items = input_items(body)

@@ -68,11 +68,14 @@ def last_pair(row: Any) -> tuple[str, str]:
     if isinstance(row, str):
         return "", row
     turn = _last_turn(row)
-    return turn.get("prompt", ""), _first_text(turn.get("response") or turn.get("chosen") or "")
+    answer = turn.get("response") or turn.get("chosen") or ""
+    return turn.get("prompt", ""), _first_text(answer)
 
 
 def _last_turn(row: Any) -> Any:
-    return row[-1] if isinstance(row, list) else row
+    if isinstance(row, list):
+        return row[-1]
+    return row
 
 
 def judged_answers(row: Any) -> list[tuple[str, str, str]]:
@@ -84,11 +87,12 @@ def judged_answers(row: Any) -> list[tuple[str, str, str]]:
     turn = _last_turn(row)
     if not isinstance(turn, dict) or "prompt" not in turn:
         return []
+    prompt = turn["prompt"]
     if turn.get("chosen") or turn.get("rejected"):
-        chosen, rejected = (_first_text(turn.get(key) or "") for key in ("chosen", "rejected"))
-        return [(turn["prompt"], chosen, rejected)]
-    best, *others = turn.get("response") or [""]
-    return [(turn["prompt"], _first_text(best), _first_text(other)) for other in others]
+        chosen = _first_text(turn.get("chosen") or "")
+        return [(prompt, chosen, _first_text(turn.get("rejected") or ""))]
+    best, *worse = turn.get("response") or [""]
+    return [(prompt, _first_text(best), _first_text(answer)) for answer in worse]
 
 
 def is_annotated(row: Any) -> bool:
@@ -107,7 +111,9 @@ def strip_annotations(row: Any) -> Any:
 
 def to_text(row: Any) -> str:
     """Return a row as a line of a file."""
-    return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
+    if isinstance(row, str):
+        return row
+    return json.dumps(row, ensure_ascii=False)
 
 
 def all_texts(value: Any) -> list[str]:
@@ -128,15 +134,17 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
         return _normalize_text(value)
     if data_format in IMAGE_FORMATS:
         raise InvalidRow(wire.BAD_FORMAT, "the sandbox imports no pictures")
-    turns = value if isinstance(value, list) else [value]
+    turns = _as_list(value)
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
     if data_format in {"PromptResponse", "PromptSortedresponses"}:
         return [_normalize_turn(turn, annotated) for turn in turns]
     if data_format == PROMPT:
         return [_validate_prompt(turn) for turn in turns]
-    last = _normalize_preference(turns[-1], annotated, needs_both=data_format.startswith("DPO"))
-    return [*(_normalize_turn(turn, False) for turn in turns[:-1]), last]
+    normalized = [_normalize_turn(turn, False) for turn in turns[:-1]]
+    needs_both = data_format.startswith("DPO")
+    normalized.append(_normalize_preference(turns[-1], annotated, needs_both=needs_both))
+    return normalized
 
 
 def _normalize_text(value: Any) -> str:
@@ -162,25 +170,32 @@ def _validate_prompt(turn: Any) -> Turn:
 
 
 def _normalize_turn(turn: Any, annotated: bool) -> Turn:
-    prompt_turn = _validate_prompt(turn)
-    if prompt_turn.get("response") in (None, "", []):
-        if annotated:
-            raise InvalidRow(wire.NO_ANNOTATION, "response is missing")
-        return {key: value for key, value in prompt_turn.items() if key != "response"}
-    return prompt_turn | {"response": _normalize_responses(prompt_turn["response"])}
+    fields = dict(_validate_prompt(turn))
+    response = fields.pop("response", None)
+    if response not in (None, "", []):
+        fields["response"] = _normalize_responses(response)
+    elif annotated:
+        raise InvalidRow(wire.NO_ANNOTATION, "response is missing")
+    return fields
 
 
 def _normalize_responses(value: Any) -> list[list[str]]:
     """Return responses in the platform's shape: the best first, each a list of texts."""
     nested = []
-    for item in value if isinstance(value, list) else [value]:
-        answer = item if isinstance(item, list) else [item]
+    for item in _as_list(value):
+        answer = _as_list(item)
         nested.append(answer)
         if not answer or not all(isinstance(text, str) for text in answer):
             raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
         if not all(text.strip() for text in answer):
             raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
     return nested
+
+
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
 def _normalize_preference(turn: Any, annotated: bool, *, needs_both: bool) -> Turn:
@@ -266,9 +281,9 @@ class RowParser:
     def _parse_zip(self, name: str, content: bytes) -> None:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [member for member in archive.infolist() if _is_content_file(member)]
-                for member in members:
-                    self.parse_file(member.filename, self._unpack(archive, member))
+                for member in archive.infolist():
+                    if _is_content_file(member):
+                        self.parse_file(member.filename, self._unpack(archive, member))
         except ZIP_ERRORS as error:
             raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
 
@@ -323,12 +338,15 @@ def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
     """Yield the paragraphs of a text, or its lines if it has one paragraph only."""
     has_paragraphs = data_format == TEXT and _PARAGRAPH_BREAK.search(text.strip())
     # texts and separators in turn
-    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)
+    pieces = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)
     line = 1
-    for piece, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
-        if piece.strip():
-            yield line, {"prompt": piece} if data_format == PROMPT else piece.strip("\n"), piece
-        line += piece.count("\n") + separator.count("\n")
+    for index, piece in enumerate(pieces):
+        if index % 2 == 0 and piece.strip():
+            value: Any = piece.strip("\n")
+            if data_format == PROMPT:
+                value = {"prompt": piece}
+            yield line, value, piece
+        line += piece.count("\n")
 
 
 def _parse_json(text: str) -> Any:
@@ -380,7 +398,10 @@ def iter_entities(store: Store, dataset: Document) -> Iterator[Entity]:
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
     """Return the row with an id, None if it does not exist."""
-    return next((entity for entity in iter_entities(store, dataset) if entity.id == id_), None)
+    for entity in iter_entities(store, dataset):
+        if entity.id == id_:
+            return entity
+    return None
 
 
 def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
@@ -498,7 +519,8 @@ def delete(call: Call, body: wire.DeleteEntities) -> JsonObject:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
-    return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
+    failed_ids = [id_ for id_ in body.id if id_ not in deleted_ids]
+    return {"failedOnes": failed_ids or None}
 
 
 def routes(world: World) -> list[Route]:

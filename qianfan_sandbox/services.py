@@ -91,7 +91,10 @@ def find_service(call: Call, endpoint: str) -> Document | None:
     store = call.store
     if call.allows_undeployed and (version := store.get("version", endpoint)):
         return version
-    return next((row for row in store.all("service") if row["endpoint"] == endpoint), None)
+    services = store.all("service", endpoint=endpoint)
+    if services:
+        return services[0]
+    return None
 
 
 def get_service(call: Call, key: Id) -> Document:
@@ -139,7 +142,7 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
             f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit "
             "first and last",
         )
-    if any(row["model"] == owner and row["name"] == name for row in call.store.all("service")):
+    if call.store.all("service", model=owner, name=name):
         raise call.invalid("name", f"this model has a service {name!r} already")
 
 
@@ -192,7 +195,7 @@ def active_deployment(call: Call, service: Document) -> Document:
     Raises:
         Refusal: it does not answer, or it is of the v1 kind and the sandbox is strict.
     """
-    if call.world.modes.strict and service.get("plane") == "v1":
+    if call.is_strict and service.get("plane") == "v1":
         message = (
             "No permission to use the model: services of the v1 kind ended on 2026-08-31, "
             "deploy it again"
@@ -270,16 +273,22 @@ def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
     """Return the usage of the user's services; that of preset services is not recorded."""
     start = parse_time(call, "startTime", body.start_time)
     end = parse_time(call, "endTime", body.end_time)
-    matches = [get_service(call, key) for key in _as_list(body.service_id)]
+    services = [get_service(call, key) for key in _as_list(body.service_id)]
+    if not services:
+        services = all_services(call.world)
+    app_ids = _as_list(body.app_id)
     rows = []
-    for service in matches or all_services(call.world):
-        apps = usage_by_app(call.world, service["id"], start, end, _as_list(body.app_id))
-        rows.append({**fields_of(service, serviceId="id", serviceName="name"), "appList": apps})
+    for service in services:
+        row = fields_of(service, serviceId="id", serviceName="name")
+        row["appList"] = usage_by_app(call.world, service["id"], start, end, app_ids)
+        rows.append(row)
     return {"startTime": body.start_time, "endTime": body.end_time, "serviceList": rows}
 
 
 def _as_list(value: list[str] | str | None) -> list[str]:
-    return [value] if isinstance(value, str) else value or []
+    if isinstance(value, str):
+        return [value]
+    return value or []
 
 
 @emulates(wire.MODIFY)
@@ -304,7 +313,11 @@ def find_presets(call: Call, body: wire.FindPresets) -> JsonObject:
         "chargeType": body.charge_type,
         "chargeStatus": body.charge_status,
     }
-    return {"serviceList": [row for row in preset_services(call) if _matches(row, filters)]}
+    rows = []
+    for row in preset_services(call):
+        if _matches(row, filters):
+            rows.append(row)
+    return {"serviceList": rows}
 
 
 def _service_to_wire(call: Call, service: Document) -> JsonObject:
@@ -403,9 +416,15 @@ def list_services(call: Call, body: wire.ListServices) -> JsonObject:
 @emulates(wire.APPS)
 def apps(call: Call, body: EmptyBody) -> JsonObject:
     """List the sandbox's application, with the sandbox's own keys."""
-    numbers = ",".join(str(row["number"]) for row in call.store.all("service"))
+    numbers = [str(row["number"]) for row in call.store.all("service")]
     address = call.world.address
-    row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": numbers}
+    row = {
+        "id": APP_ID,
+        "name": "sandbox",
+        "ak": address.ak,
+        "sk": address.sk,
+        "apiIds": ",".join(numbers),
+    }
     return {"appList": [row]}
 
 
@@ -534,7 +553,9 @@ def _record_call(call: Call, service_id: str, answer: JsonMapping | None) -> Non
         if row is None:
             store.add(KIND, id_, service=service_id, app=app, minute=minute, **counts)
         else:
-            store.update(id_, **{name: row[name] + counts[name] for name in COUNT_FIELDS})
+            totals = Counter(counts)
+            totals.update(fields_of(row, *COUNT_FIELDS))
+            store.update(id_, **totals)
 
 
 def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:

@@ -161,9 +161,8 @@ async def _put_object(world: World, request: Request) -> Response:
         raise storage_refusal(400, "BadDigest", problem)
     if "uploadId" in request.query_params:
         return _put_part(world, request, content)
-    stored = write_object(
-        world.store, _bucket_of(world, request), request.path_params["key"], content
-    )
+    key = request.path_params["key"]
+    stored = write_object(world.store, _bucket_of(world, request), key, content)
     return Response(headers={"etag": f'"{stored["etag"]}"'})
 
 
@@ -242,7 +241,8 @@ def _put_part(world: World, request: Request, content: bytes) -> Response:
         raise storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
     etag = md5_of(content)
     world.store.write_file(_part_file_name(upload, int(number)), content)
-    parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
+    parts = _stored_parts(world, upload)
+    parts[str(int(number))] = {"etag": etag, "size": len(content)}
     world.store.update(upload["id"], parts=parts)
     return Response(headers={"etag": f'"{etag}"'})
 
@@ -255,10 +255,11 @@ async def _complete_upload(world: World, request: Request) -> Response:
     except ValidationError:
         raise storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
     _validate_parts(parts, _stored_parts(world, upload))
-    content = b"".join(
-        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
-    )
-    etags = "".join(part.e_tag.strip('"') for part in parts)
+    content = b""
+    etags = ""
+    for uploaded in parts:
+        content += world.store.read_file(_part_file_name(upload, uploaded.part_number)) or b""
+        etags += uploaded.e_tag.strip('"')
     etag = f"-{md5_of(etags.encode())}"
     write_object(world.store, upload["bucket"], upload["key"], content, etag)
     _delete_upload(world, upload)

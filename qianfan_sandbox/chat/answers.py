@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os.path
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
-from qfnb.wire.base import JsonMapping, JsonObject
-from qfnb.wire.chat import ChatRequestV2, Usage
+from qfnb.wire.base import JsonObject
+from qfnb.wire.chat import ChatRequestV2
 from qfnb.wire.prices import china_hour
 
 from ..engines.builtin import engine
@@ -86,9 +87,8 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
-    head = _head(call, body, "chat.completion")
-    return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    answer = _head(call, body, "chat.completion") | {"choices": [choice]}
+    return _with_usage(call, body, conversation, reply, answer)
 
 
 def v1_answer(
@@ -125,8 +125,7 @@ async def _stream_events(
     if calls := _identify(call, reply.extra.get("tool_calls", [])):
         last["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
     choice = {"index": 0, "delta": last, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
-    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    event = _with_usage(call, body, conversation, reply, head | {"choices": [choice]})
     if not options.sends_usage:
         event["_unsent"] = ["usage"]
     yield event
@@ -188,8 +187,8 @@ def _schema_in_words(conversation: Conversation) -> Any:
     """Return the JSON Schema behind the words "JSON Schema:" in the system message, None without
     one: a model follows it as an instruction.
     """
-    _, words, text = conversation.texts[0].rpartition("JSON Schema:")
-    if conversation.messages[0]["role"] != "system" or not words:
+    _, marker, text = conversation.texts[0].rpartition("JSON Schema:")
+    if conversation.messages[0]["role"] != "system" or not marker:
         return None
     try:
         schema, _ = json.JSONDecoder().raw_decode(text.lstrip())
@@ -216,16 +215,18 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
     extra = dict(reply.extra)
     text = reply.text
     if options.max_total_tokens is not None:
-        written = cut_to_tokens(reasoning, options.max_total_tokens)
-        limit = options.max_total_tokens - count_tokens(written)
-        if written != reasoning:
+        thinking = cut_to_tokens(reasoning, options.max_total_tokens)
+        limit = options.max_total_tokens - count_tokens(thinking)
+        if thinking != reasoning:
             limit = -1
-        reasoning = written
+        reasoning = thinking
     if limit is not None:
         text = cut_to_tokens(text, limit) if limit >= 0 else ""
     if reasoning:
         extra["reasoning_content"] = reasoning
-    reason = reply.reason if text == reply.text else "length"
+    reason = reply.reason
+    if text != reply.text:
+        reason = "length"
     return replace(reply, text=text, reason=reason, extra=extra)
 
 
@@ -238,21 +239,36 @@ def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
     return calls
 
 
-def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObject:
-    """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
-    bills nothing.
+def _with_usage(
+    call: Call,
+    body: ChatRequestV2,
+    conversation: Conversation,
+    reply: EngineReply,
+    answer: JsonObject,
+) -> JsonObject:
+    """Return an answer with its tokens, as `count_tokens` counts them, and the field `sandbox`.
+
+    Thinking is part of the completion. The field has what the reply would cost on the platform now;
+    the sandbox bills nothing.
     """
+    reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
+    usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
+    usage["completion_tokens"] += reasoning
+    usage["total_tokens"] += reasoning
+    cached = min(_cached_tokens(call, body, conversation), usage["prompt_tokens"])
+    usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    mark = conversion.sandbox_mark(reply)
     cost = catalog.reply_cost(
-        head["model"],
+        body.model,
         usage["prompt_tokens"],
         usage["completion_tokens"],
-        cached_tokens=Usage.model_validate(usage).cached_tokens,
-        hour=china_hour(head["created"]),
+        cached_tokens=cached,
+        hour=china_hour(answer["created"]),
     )
-    mark = conversion.sandbox_mark(reply)
     if cost:
         mark["list_price"] = {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}
-    return mark
+    return answer | {"usage": usage, "sandbox": mark}
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
@@ -266,28 +282,19 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
 
 def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
     """Return how many tokens the prompt begins with that the model read in the last minutes."""
-    rows = zip(conversation.messages, conversation.texts, strict=True)
-    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
+    turns = []
+    for message, text in zip(conversation.messages, conversation.texts, strict=True):
+        turns.append(f"{message.get('role')}: {text}")
+    prompt = "\n".join(turns)
     now = call.world.clock.now()
     prompts = call.world.recent_prompts
-    known = []
+    shared = 0
     for model, text, at in prompts:
         if model == body.model and now - at < CACHE_SECONDS:
-            known.append(text)
-    end = BLOCK_CHARS
-    while end <= len(prompt) and any(text.startswith(prompt[:end]) for text in known):
-        end += BLOCK_CHARS
+            start = os.path.commonprefix([text, prompt])  # noqa: RUF071 - texts, not paths
+            shared = max(shared, len(start))
     prompts.append((body.model, prompt, now))
-    tokens = count_tokens(prompt[: end - BLOCK_CHARS])
-    return tokens if tokens >= MIN_CACHED_TOKENS else 0
-
-
-def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
-    """Return the tokens, as `count_tokens` does; thinking is part of the completion."""
-    reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
-    usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
-    usage["completion_tokens"] += reasoning
-    usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
-    usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    return usage
+    tokens = count_tokens(prompt[: shared - shared % BLOCK_CHARS])
+    if tokens < MIN_CACHED_TOKENS:
+        return 0
+    return tokens

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 
 from qfnb.base.text import count_tokens, has_chinese, is_chinese
 from qfnb.wire import chat as wire, inference
@@ -25,6 +24,9 @@ _PREPOSITION = re.compile(
     r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
     re.IGNORECASE,
 )
+
+_POLITE_START = re.compile(r"^(?:请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+")
+_SUBJECT_END = re.compile(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]")
 
 MIN_SIMILARITY = 0.12
 """The similarity (0-1) of a question to a description from which the function is called."""
@@ -70,10 +72,12 @@ def choose_function(
 
     if not functions:
         return None
-    descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
-    score, best = max(
-        zip(relevance(question, descriptions), functions, strict=True), key=itemgetter(0)
-    )
+    descriptions = []
+    for function in functions:
+        descriptions.append(f"{function.get('name', '')} {function.get('description', '')}")
+    scores = relevance(question, descriptions)
+    score = max(scores)
+    best = functions[scores.index(score)]
     if score < MIN_SIMILARITY and not must_call:
         return None
     properties = (best.get("parameters") or {}).get("properties") or {}
@@ -88,9 +92,8 @@ def _extract_arguments(properties: JsonMapping, question: str) -> JsonObject:
         kind = schema.get("type")
         choices = schema.get("enum")
         if choices:
-            arguments[name] = next(
-                (choice for choice in choices if str(choice) in question), choices[0]
-            )
+            mentioned = [choice for choice in choices if str(choice) in question]
+            arguments[name] = (mentioned or choices)[0]
         elif kind in {"number", "integer"}:
             if (number := next(numbers, None)) is not None:
                 arguments[name] = float(number) if kind == "number" else int(float(number))
@@ -109,13 +112,8 @@ def _subject(question: str) -> str:
     if not has_chinese(question):
         match = _PREPOSITION.search(question)
         return match[1] if match else question
-    stripped = re.sub(
-        r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
-    )
-    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[
-        0
-    ]
-    return subject or question
+    stripped = _POLITE_START.sub("", question.strip())
+    return _SUBJECT_END.split(stripped)[0] or question
 
 
 @emulates(wire.CHAT_V1)
@@ -193,9 +191,11 @@ def _sandbox_reply(call: Call, body: wire.ChatRequest) -> EngineReply | None:
     if last_message.role in {"function", "tool"}:
         return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")
     functions, must_call = _offered_functions(call, body)
-    if match := choose_function(functions, content_text(last_message.content), must_call=must_call):
-        tool_call = {"function": {"name": match[0], "arguments": match[1]}}
-        reply = conversion.tool_reply("", kind=f"function {match[0]}")
+    question = content_text(last_message.content)
+    if match := choose_function(functions, question, must_call=must_call):
+        name, arguments = match
+        tool_call = {"function": {"name": name, "arguments": arguments}}
+        reply = conversion.tool_reply("", kind=f"function {name}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
     description = images.describe_content(call.world, last_message.content)
     if description:
@@ -205,8 +205,11 @@ def _sandbox_reply(call: Call, body: wire.ChatRequest) -> EngineReply | None:
 
 def _repeat_result(messages: Sequence[wire.Message]) -> str:
     """Return the result of a tool, which is the last message, in the language of the question."""
-    questions = [content_text(message.content) for message in messages if message.role == "user"]
+    question = ""
+    for message in messages:
+        if message.role == "user":
+            question = content_text(message.content)
     result = content_text(messages[-1].content)
-    if is_chinese(questions[-1] if questions else ""):
+    if is_chinese(question):
         return f"工具的结果是：{result}"
     return f"The tool's result: {result}"

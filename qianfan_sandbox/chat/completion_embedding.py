@@ -14,7 +14,6 @@ from . import answers, conversion
 from .conversion import (
     SamplingOptions,
     require_preset,
-    resolve_model,
     resolve_target,
     validate,
     validate_temperature,
@@ -32,7 +31,7 @@ def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     if catalog.find_model("completion", model_name):
         model = engine.base_model()
     else:
-        model = resolve_model(call, model_name)
+        model = resolve_target(call, model_name).model
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
     reply = engine.answer(model, conversation)
     return answers.v1_answer(call, reply, body.prompt, body.stream, "completion")
@@ -69,8 +68,10 @@ def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
 async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIterator[JsonObject]:
     for start in range(0, len(text), conversion.PIECE_CHARS):
         piece = text[start : start + conversion.PIECE_CHARS]
-        yield {**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]}
-    yield {**head, "choices": [{"index": 0, "text": "", "finish_reason": reason}], **tail}
+        choice = {"index": 0, "text": piece, "finish_reason": None}
+        yield {**head, "choices": [choice]}
+    last_choice = {"index": 0, "text": "", "finish_reason": reason}
+    yield {**head, "choices": [last_choice], **tail}
 
 
 @emulates(wire.TOKENIZER)
@@ -85,7 +86,7 @@ def embed(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
     """Answer `/embeddings/<endpoint>` and `/v2/embeddings`."""
     row = require_preset(call, "embedding", requested_model(call, body))
     max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
-    if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
+    if not 1 <= len(body.input) <= max_texts or not all(map(str.strip, body.input)):
         raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
     for number, text in enumerate(body.input):
         if row.max_chars and len(text) > row.max_chars:
@@ -108,7 +109,9 @@ def embed(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
 def _head(call: Call, body: Record, kind: str) -> JsonObject:
     """Return what an answer begins with; v2 repeats the model's name."""
     head = call.head(kind)
-    return head if "model" in call.path else head | {"model": requested_model(call, body)}
+    if "model" not in call.path:
+        head["model"] = requested_model(call, body)
+    return head
 
 
 @emulates(wire.RERANK_V2)

@@ -195,7 +195,7 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         json_format=answer_format.type,
         schema=schema,
         # without the option a strict sandbox sends none
-        sends_usage=bool(stream_options.get("include_usage", not call.world.modes.strict)),
+        sends_usage=bool(stream_options.get("include_usage", not call.is_strict)),
     )
 
 
@@ -208,8 +208,7 @@ def _parse_thinking(call: Call, extra: JsonMapping, row: CatalogModel | None) ->
         names.add("thinking_budget")
     if row.efforts:
         names.add("reasoning_effort")
-    taken = {name: extra[name] for name in names & extra.keys()}
-    options = validate(call, _ThinkingOptions, taken)
+    options = validate(call, _ThinkingOptions, set_options(extra, sorted(names)))
     thinks = bool(row.thinks_by_default)
     if options.thinking is not None:
         thinks = options.thinking.type == "enabled"
@@ -241,7 +240,7 @@ def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
     messages = [_message_v1(message) for message in body.messages]
     if extra.get("system"):
         messages.insert(0, {"role": "system", "content": str(extra["system"])})
-    options = _set_options(extra, (*_SHARED_OPTIONS, "tool_choice"))
+    options = set_options(extra, (*_SHARED_OPTIONS, "tool_choice"))
     if extra.get("max_output_tokens") is not None:
         options["max_tokens"] = extra["max_output_tokens"]
     if functions := extra.get("functions"):
@@ -264,7 +263,7 @@ def prompt_conversation(prompt: str, extra: JsonMapping | None) -> Conversation:
     return Conversation([{"role": "user", "content": prompt}], extra or {})
 
 
-def _set_options(extra: JsonMapping, names: Sequence[str]) -> JsonObject:
+def set_options(extra: JsonMapping, names: Sequence[str]) -> JsonObject:
     """Return the options of a request that are set, of some names."""
     return {name: extra[name] for name in names if extra.get(name) is not None}
 
@@ -284,8 +283,10 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
 
 def is_blank(content: str | list[JsonObject] | None) -> bool:
     """Return whether a message's content has neither text nor pictures."""
-    if isinstance(content, list) and any(part.get("type") != "text" for part in content):
-        return False
+    if isinstance(content, list):
+        for item in content:
+            if item.get("type") != "text":
+                return False
     return not content_text(content)
 
 
@@ -376,7 +377,7 @@ def _message_v1(message: wire.Message) -> JsonObject:
         return {"role": "tool", "tool_call_id": "call_0", "content": message.content or ""}
     converted: JsonObject = {"role": message.role, "content": message.content or ""}
     if call := extra.get("function_call"):
-        function = {"name": call.get("name", ""), "arguments": call.get("arguments", "{}")}
+        function = {"name": "", "arguments": "{}", **call}
         converted["tool_calls"] = [{"id": "call_0", "type": "function", "function": function}]
     return converted
 
@@ -414,11 +415,6 @@ def resolve_target(call: Call, name: str) -> Target:
     raise unknown_model(call, name, ": the sandbox has no such model or service")
 
 
-def resolve_model(call: Call, name: str) -> LanguageModel:
-    """Return the model behind a name; see `resolve_target`."""
-    return resolve_target(call, name).model
-
-
 def require_preset(call: Call, kind: catalog.ModelKind, name: str) -> catalog.CatalogModel:
     """Return the catalogue's row of a preset model of a kind.
 
@@ -453,7 +449,7 @@ def _is_served(call: Call, row: catalog.CatalogModel, name: str) -> bool:
     """Return whether a model answers to a name: in a strict sandbox living models do, to their id
     only.
     """
-    return not call.world.modes.strict or (row.is_living and row.id == name)
+    return not call.is_strict or (row.is_living and row.id == name)
 
 
 def _head(name: str, owner: str) -> JsonObject:

@@ -32,7 +32,7 @@ ENGINE_LABEL = "qfnb drawing program, not a model"
 _OLDER_RULES = inference.ImageRules(1024, 4)
 DEFAULT_SIZE = "1024x1024"
 
-Drawn = tuple[bytes, JsonObject]  # a PNG file, and its field `sandbox`
+Picture = tuple[bytes, JsonObject]  # a PNG file, and its field `sandbox`
 
 
 @emulates(inference.TEXT2IMAGE_V1)
@@ -40,11 +40,14 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
     """Answer `/text2image/<endpoint>`."""
     require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
-    drawn = await _draw_pictures(body.prompt, body.size or DEFAULT_SIZE, body.n or 1, body.seed)
+    size = body.size or DEFAULT_SIZE
+    pictures = await _draw_pictures(body.prompt, size, body.n or 1, body.seed)
     data = []
-    for index, (content, mark) in enumerate(drawn, 1):
-        row = {"object": "image", "b64_image": _base64(content), "index": index}
-        data.append(row | {"sandbox": mark})
+    for index, (content, mark) in enumerate(pictures, 1):
+        row: JsonObject = {"object": "image", "b64_image": _base64(content)}
+        row["index"] = index
+        row["sandbox"] = mark
+        data.append(row)
     return _build_response(call, body.prompt, data)
 
 
@@ -55,7 +58,7 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     row = require_preset(call, "text2image", body.model)
     n = 1 if body.n is None else body.n
     is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
-    if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
+    if call.is_strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
     rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
@@ -68,8 +71,8 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
         raise call.refusal("size must be WxH, each from 512 to 2048")
     if not 1 <= n <= rules.max_n:
         raise call.refusal(f"n must be 1 to {rules.max_n}, it is {n}")
-    drawn = await _draw_pictures(body.prompt, size, n, _seed(body))
-    return _build_response(call, body.prompt, _hand_out(call, body, drawn))
+    pictures = await _draw_pictures(body.prompt, size, n, _seed(body))
+    return _build_response(call, body.prompt, _hand_out(call, body, pictures))
 
 
 def _seed(body: Record) -> int | None:
@@ -89,8 +92,8 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     references = read_references(call, body.image)
     seed = _seed(body) or 0
     content, understood = await asyncio.to_thread(edit, body.prompt, references[0], seed)
-    drawn = [(content, _mark(understood, seed))]
-    return _build_response(call, body.prompt, _hand_out(call, body, drawn))
+    rows = _hand_out(call, body, [(content, _mark(understood, seed))])
+    return _build_response(call, body.prompt, rows)
 
 
 def _mark(understood: list[str], seed: int) -> JsonObject:
@@ -119,29 +122,31 @@ def routes(world: World) -> list[Route]:
     return [Route("/_pictures/{name}", fetch, methods=["GET"])]
 
 
-async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> list[Drawn]:
+async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> list[Picture]:
     """Return n pictures as PNG files, each with its field `sandbox`."""
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
     if seed is None:
         seed = secrets.randbelow(2**32)
-    drawn = []
-    for own_seed in range(seed, seed + n):
-        content, understood = await asyncio.to_thread(picture, prompt, (width, height), own_seed)
-        drawn.append((content, _mark(understood, own_seed)))
-    return drawn
+    pictures = []
+    for number in range(seed, seed + n):
+        content, understood = await asyncio.to_thread(picture, prompt, (width, height), number)
+        pictures.append((content, _mark(understood, number)))
+    return pictures
 
 
 def _hand_out(
-    call: Call, body: inference.ImageRequestV2 | inference.ImageEditRequest, drawn: Sequence[Drawn]
+    call: Call,
+    body: inference.ImageRequestV2 | inference.ImageEditRequest,
+    pictures: Sequence[Picture],
 ) -> list[JsonObject]:
     """Return pictures as base64 or as addresses, which are valid for a day."""
-    wanted_format = (body.model_extra or {}).get("response_format") or "url"
-    call.validate_choice("response_format", wanted_format, ("url", "b64_json"))
+    answer_format = (body.model_extra or {}).get("response_format") or "url"
+    call.validate_choice("response_format", answer_format, ("url", "b64_json"))
     rows = []
-    for content, mark in drawn:
-        if wanted_format == "b64_json":
+    for content, mark in pictures:
+        if answer_format == "b64_json":
             row = {"b64_json": _base64(content)}
         else:
             name = call.world.store_picture(content)
@@ -237,14 +242,26 @@ def read_references(call: Call, value: str | list[str]) -> list[bytes]:
 
 def describe_content(world: World, content: Any) -> str:
     """Return a description of the pictures in a turn, "" when it has none."""
-    return "\n".join(_describe_url(world, url) for url in _picture_urls(content))
+    descriptions = []
+    for url in _picture_urls(content):
+        file = _read_picture(world, url)
+        if file is None:
+            text = tr("(local sandbox) only pictures that come with the message are seen")
+        else:
+            text = describe_image(file)
+        descriptions.append(text)
+    return "\n".join(descriptions)
 
 
 def _picture_urls(content: Any) -> Iterator[str]:
-    for part in content if isinstance(content, list) else ():
-        if part.get("type") == "image_url":
-            value = part.get("image_url")
-            yield str(value.get("url", "") if isinstance(value, dict) else value)
+    if not isinstance(content, list):
+        return
+    for item in content:
+        if item.get("type") == "image_url":
+            value = item.get("image_url")
+            if isinstance(value, dict):
+                value = value.get("url", "")
+            yield str(value)
 
 
 def _problem(world: World, url: str, limits: PictureLimits) -> str:
@@ -279,18 +296,12 @@ def _read_picture(world: World, url: str) -> bytes | None:
     Raises:
         ValueError: it is none of these.
     """
-    if url.startswith(own := f"{world.address.url}/_pictures/"):
-        return world.read_picture(url.removeprefix(own)) or b""
+    folder = f"{world.address.url}/_pictures/"
+    if url.startswith(folder):
+        return world.read_picture(url.removeprefix(folder)) or b""
     if url.startswith(("https://", "http://")):
         return None
     return base64.b64decode(url.rpartition(",")[2], validate=True)
-
-
-def _describe_url(world: World, url: str) -> str:
-    content = _read_picture(world, url)
-    if content is None:
-        return tr("(local sandbox) only pictures that come with the message are seen")
-    return describe_image(content)
 
 
 _COLOURS = {
@@ -313,17 +324,18 @@ def describe_image(content: bytes) -> str:
         width, height = image.size
         small = image.convert("RGB").resize((24, 24)).quantize(4).convert("RGB")
     colours = sorted(small.getcolors() or [], reverse=True)
-    names = dict.fromkeys(tr(_colour_name(pixel)) for _, pixel in colours)
+    names: list[str] = []
+    for _, pixel in colours:
+        name = tr(_colour_name(pixel))
+        if name not in names:
+            names.append(name)
     return tr(
         "(local sandbox) a picture of {width}×{height} pixels, main colours: {names}",
         width=width,
         height=height,
-        names=", ".join(list(names)[:3]),
+        names=", ".join(names[:3]),
     )
 
 
 def _colour_name(pixel: Any) -> str:
-    return min(
-        _COLOURS,
-        key=lambda name: sum((a - b) ** 2 for a, b in zip(_COLOURS[name], pixel, strict=True)),
-    )
+    return min(_COLOURS, key=lambda name: math.dist(_COLOURS[name], pixel))

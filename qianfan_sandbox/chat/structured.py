@@ -103,8 +103,8 @@ class _Filler:
             case "const":
                 yield schema["const"]
             case "enum":
-                named = [row for row in schema["enum"] if row and str(row) in self._source]
-                yield max(named, key=lambda row: len(str(row)), default=schema["enum"][0])
+                choices = [row for row in schema["enum"] if row and str(row) in self._source]
+                yield max(choices, key=lambda row: len(str(row)), default=schema["enum"][0])
             case "object":
                 yield self._fill_object(schema, candidate, path, depth)
             case "array":
@@ -159,10 +159,13 @@ class _Filler:
         """Return the first branch that is not null; deep down one that has no parts."""
         siblings = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf"}}
         branches = [_merge([siblings, self._resolve(option, path)]) for option in options]
+        avoided = {"null"}
         if depth >= MAX_DEPTH:
-            leaves = [row for row in branches if _type_of(row) not in {"object", "array"}]
-            return (leaves or branches)[0]
-        return next((row for row in branches if row.get("type") != "null"), branches[0])
+            avoided = {"object", "array"}
+        for branch in branches:
+            if _type_of(branch) not in avoided:
+                return branch
+        return branches[0]
 
     def _fill_object(
         self, schema: JsonMapping, candidate: Any, path: str, depth: int
@@ -171,15 +174,17 @@ class _Filler:
         properties = schema.get("properties", {})
         required = schema.get("required", ())
         extra = schema.get("additionalProperties", True)
-        names = [name for name in properties if depth < MAX_DEPTH or name in required]
+        names = []
+        if depth < MAX_DEPTH:
+            names += properties
         names += required
         if extra is not False:
             names += source
         values = {}
         for name in dict.fromkeys(names):
-            part = properties.get(name, extra or True)
+            property_schema = properties.get(name, extra or True)
             value = source.get(name, _NOTHING)
-            values[name] = self.fill(part, value, f"{path}.{name}", depth + 1)
+            values[name] = self.fill(property_schema, value, f"{path}.{name}", depth + 1)
         return values
 
     def _fill_array(self, schema: JsonMapping, candidate: Any, path: str, depth: int) -> list[Any]:
@@ -187,10 +192,10 @@ class _Filler:
         count = max(schema.get("minItems", 0), len(source) or int(depth < MAX_DEPTH))
         count = min(count, schema.get("maxItems", count))
         items = [*source, *[_NOTHING] * count][:count]
-        part = schema.get("items", True)
+        item_schema = schema.get("items", True)
         values = []
         for index, item in enumerate(items):
-            values.append(self.fill(part, item, f"{path}[{index}]", depth + 1))
+            values.append(self.fill(item_schema, item, f"{path}[{index}]", depth + 1))
         return values
 
 
@@ -203,10 +208,14 @@ def _type_of(schema: JsonMapping) -> str:
             return name
     types = schema.get("type")
     if isinstance(types, list):
-        types = next((name for name in types if name != "null"), "null")
+        types = [name for name in types if name != "null"] or ["null"]
+        return str(types[0])
     if types is not None:
         return str(types)
-    return next((name for name, keys in _IMPLIED_TYPES.items() if keys & set(schema)), "string")
+    for name, keys in _IMPLIED_TYPES.items():
+        if keys & set(schema):
+            return name
+    return "string"
 
 
 def _merge(schemas: Sequence[JsonMapping]) -> JsonObject:

@@ -7,7 +7,6 @@ the same bytes.
 
 import hashlib
 import io
-import random
 from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
@@ -34,30 +33,31 @@ SKIES: dict[str, tuple[Colour, Colour]] = {
 def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[str]]:
     """Return a PNG file of a width and height in pixels, and the themes that the prompt names."""
     text = prompt.lower()
-    themes = [theme for theme, words in THEMES.items() if any(word in text for word in words)]
-    digest = hashlib.sha256(f"{prompt}|{seed}".encode("utf-8", "replace")).digest()
-    chance = random.Random(digest)  # noqa: S311 - reproducible, not secret
+    themes = []
+    for theme, keywords in THEMES.items():
+        if any(keyword in text for keyword in keywords):
+            themes.append(theme)
     top, horizon = SKIES[themes[0] if themes else "day"]
     image = Image.composite(
         Image.new("RGB", size, horizon),
         Image.new("RGB", size, top),
         Image.linear_gradient("L").resize(size),
     )
-    _draw_mountains(image, chance)
+    _draw_mountains(image, f"{prompt}|{seed}")
     draw_footer(image, "drawing", ", ".join(themes) or "nothing it knows")
     return to_png(image, prompt, seed), themes
 
 
-def _draw_mountains(image: Image.Image, chance: random.Random) -> None:
-    """Draw three ranges of mountains."""
-    pen = ImageDraw.Draw(image)
+def _draw_mountains(image: Image.Image, source: str) -> None:
+    """Draw a range of mountains, whose shape and colour follow from a text."""
     width, height = image.size
-    hue = [chance.randrange(60, 170) for _ in range(3)]
-    for layer in range(3):
-        base = (0.56 + 0.1 * layer) * height
-        peaks = [(width * i / 12, base - chance.uniform(0, 0.3) * height) for i in range(13)]
-        red, green, blue = (int(tone * (1.25 - 0.3 * layer)) for tone in hue)
-        pen.polygon([(0, height), *peaks, (width, height)], fill=(red, green, blue))
+    digest = hashlib.sha256(source.encode("utf-8", "replace")).digest()
+    outline: list[tuple[float, float]] = [(0, height)]
+    for number, byte in enumerate(digest[:13]):
+        outline.append((width * number / 12, (0.7 - byte / 850) * height))
+    outline.append((width, height))
+    red, green, blue = digest[-3:]
+    ImageDraw.Draw(image).polygon(outline, fill=(red // 2, green // 2, blue // 2))
 
 
 def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
@@ -75,13 +75,13 @@ def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
 
 def to_png(image: Image.Image, prompt: str, seed: int) -> bytes:
     """Return a picture as a PNG file with prompt, seed and size in its metadata."""
-    about = PngInfo()
-    about.add_itxt("prompt", prompt.encode("utf-8", "replace").decode("utf-8"))
-    about.add_itxt("seed", str(seed))
-    about.add_itxt("size", "{}x{}".format(*image.size))
-    about.add_itxt("software", "qfnb sandbox drawing")
+    metadata = PngInfo()
+    metadata.add_itxt("prompt", prompt.encode("utf-8", "replace").decode("utf-8"))
+    metadata.add_itxt("seed", str(seed))
+    metadata.add_itxt("size", "{}x{}".format(*image.size))
+    metadata.add_itxt("software", "qfnb sandbox drawing")
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=about, compress_level=3)
+    image.save(buffer, "PNG", pnginfo=metadata, compress_level=3)
     return buffer.getvalue()
 
 
@@ -106,13 +106,13 @@ def edit(prompt: str, reference: bytes, seed: int) -> tuple[bytes, list[str]]:
         reference: a picture file.
         seed: stands in the file's metadata only; an edit has nothing random.
     """
-    with Image.open(io.BytesIO(reference)) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    with Image.open(io.BytesIO(reference)) as original:
+        image = ImageOps.exif_transpose(original).convert("RGB")
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     text = prompt.lower()
     names = []
-    for name, (words, operation) in _OPERATIONS.items():
-        if any(word in text for word in words.split()):
+    for name, (keywords, operation) in _OPERATIONS.items():
+        if any(keyword in text for keyword in keywords.split()):
             names.append(name)
             image = operation(image)
     if not names:

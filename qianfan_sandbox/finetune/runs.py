@@ -11,7 +11,7 @@ from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 
 from .. import datasets
 from ..engines.builtin import engine
-from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
+from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH, Pair, Preference
 from ..http.call import Call, beijing_spaced, emulates, fields_of, handles, page_by_marker, utc
 from ..state.store import Document, random_id
 from . import supported_models, worker
@@ -53,10 +53,10 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     if row is None:
         names = [row["model"] for row in supported_models.WIRE_MODELS]
         nearest = ", ".join(nearest_names(model, names))
-        raise call.invalid(
-            name, f"{model!r}; the sandbox tunes {len(names)} models: {nearest}, ..."
-        )
-    if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
+        reason = f"{model!r}; the sandbox tunes {len(names)} models: {nearest}, ..."
+        raise call.invalid(name, reason)
+    modes = [train_mode["trainMode"] for train_mode in row["supportTrainMode"]]
+    if mode not in modes:
         raise call.invalid("trainMode", f"{model} has no {mode}")
     return str(row["model"])
 
@@ -108,9 +108,12 @@ def validate_source(
         source = key
     else:
         source = f"{worker.BOS_PREFIX}{key.lstrip('/')}"
-    read = worker.read_preferences if mode in worker.PREFERENCE_LOSSES else worker.read_pairs
+    rows: Sequence[Pair | Preference]
     try:
-        rows = read(call.store, source)
+        if mode in worker.PREFERENCE_LOSSES:
+            rows = worker.read_preferences(call.store, source)
+        else:
+            rows = worker.read_pairs(call.store, source)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if not any(worker.is_usable(row, mode) for row in rows):
@@ -232,7 +235,7 @@ def _local_hyperparameters(job: Document, scale: str, values: JsonMapping) -> Js
     from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
 
     rows = supported_models.find_parameters(job["model"], job["mode"], scale) or []
-    return asdict(local_hyperparameters(values, {row["key"]: row["default"] for row in rows}))
+    return asdict(local_hyperparameters(values, supported_models.default_values(rows)))
 
 
 def find_weights(call: Call, task: Document, step: int | None) -> str | None:
@@ -243,8 +246,10 @@ def find_weights(call: Call, task: Document, step: int | None) -> str | None:
         task: the run.
         step: the checkpoint's step, None for the last one.
     """
-    points = call.store.points(task["id"])
-    return weights_name(task, step, points[-1]["step"] if points else None)
+    last_step = None
+    for point in call.store.points(task["id"]):
+        last_step = point["step"]
+    return weights_name(task, step, last_step)
 
 
 def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
@@ -252,18 +257,21 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
     sandbox's extension.
     """
     points = call.store.points(task["id"])
-    kept = set(task.get("checkpoints", ()))
+    steps = set(task.get("checkpoints", ()))
     if points and task["status"] in worker.FINAL_STATUSES:
-        kept.add(points[-1]["step"])
+        steps.add(points[-1]["step"])
     for point in points:
-        point["kept"] = point["step"] in kept
+        point["kept"] = point["step"] in steps
     return points
 
 
 def describe_checkpoints(call: Call, task: Document) -> str:
     """Return the steps of a run whose weights are kept, as text."""
-    kept = [str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"]]
-    return ", ".join(kept) or "none"
+    steps = []
+    for point in checkpoints_to_wire(call, task):
+        if point["kept"]:
+            steps.append(str(point["step"]))
+    return ", ".join(steps) or "none"
 
 
 def run_status(call: Call, task: Document) -> str:
@@ -309,7 +317,7 @@ def support_models(call: Call, body: EmptyBody) -> list[JsonObject]:
     extensions.
     """
     models = supported_models.WIRE_MODELS
-    if call.world.modes.strict:
+    if call.is_strict:
         models = supported_models.TODAY_MODELS
     return supported_models.with_extensions(models)
 
@@ -372,7 +380,8 @@ def list_jobs(call: Call, body: wire.ListJobs) -> JsonObject:
 def list_tasks(call: Call, body: wire.ListTasks) -> JsonObject:
     """List the runs of a job, the newest first."""
     job = call.find("job", body.job_id, "jobId")
-    return page_by_marker(call, runs_of_job(call, job["id"])[::-1], body, _task_to_wire, "taskList")
+    tasks = runs_of_job(call, job["id"])[::-1]
+    return page_by_marker(call, tasks, body, _task_to_wire, "taskList")
 
 
 def describe_task(call: Call, task: Document) -> JsonObject:
@@ -434,7 +443,7 @@ def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask
             raise call.invalid(key, f"{job['model']} has {', '.join(allowed)}")
         if not supported_models.is_valid_value(allowed[key], value):
             raise call.invalid(key, f"{value!r}; allowed: {allowed[key]['checkValue']}")
-    return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
+    return supported_models.default_values(rows) | body.hyper_parameter_config
 
 
 def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
@@ -447,11 +456,9 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
     if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
         raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
     if find_weights(call, earlier, body.increment_checkpoint_step) is None:
-        kept = describe_checkpoints(call, earlier)
-        raise call.invalid(
-            "incrementCheckpointStep",
-            f"{body.increment_checkpoint_step}; {earlier['id']} kept {kept}",
-        )
+        steps = describe_checkpoints(call, earlier)
+        reason = f"{body.increment_checkpoint_step}; {earlier['id']} kept {steps}"
+        raise call.invalid("incrementCheckpointStep", reason)
     return earlier
 
 
@@ -516,7 +523,7 @@ def create_job_v1(call: Call, body: wire.CreateJobV1) -> JsonObject:
     job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
     rows = tuning_parameters(call, "peftType", job, parameter_scale)
-    defaults = {row["key"]: row["default"] for row in rows}
+    values = supported_models.default_values(rows) | _validate_limits(call, body.train_config)
     sources = []
     for row in body.trainset:
         options = {
@@ -529,7 +536,7 @@ def create_job_v1(call: Call, body: wire.CreateJobV1) -> JsonObject:
         call,
         job,
         parameter_scale,
-        defaults | _validate_limits(call, body.train_config),
+        values,
         sources,
         split_ratio=body.trainset_rate,
         notes={"peftType": body.peft_type, "description": body.description or ""},

@@ -48,22 +48,32 @@ def similarity(
     output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS
 ) -> dict[str, float]:
     """Return bleu4, rouge_1, rouge_2 and rouge_l, 0-1."""
-    first = words(output, stop_words)
-    second = words(reference, stop_words)
-    rouge = {f"rouge_{n}": rouge_n(first, second, n, count_repeats=False) for n in (1, 2)}
-    scores = {"bleu4": smoothed_bleu(first, second), **rouge, "rouge_l": rouge_l(first, second)}
-    return {name: 0.0 if math.isnan(score) else score for name, score in scores.items()}
+    first = split_words(output, stop_words)
+    second = split_words(reference, stop_words)
+    scores = {
+        "bleu4": smoothed_bleu(first, second),
+        "rouge_1": rouge_n(first, second, 1, count_repeats=False),
+        "rouge_2": rouge_n(first, second, 2, count_repeats=False),
+        "rouge_l": rouge_l(first, second),
+    }
+    for name, score in scores.items():
+        if math.isnan(score):
+            scores[name] = 0.0
+    return scores
 
 
 def accuracy(
     output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS
 ) -> dict[str, float]:
     """Return accuracy (1 for the same words in the same order, else 0) and f1Score, 0-1."""
-    first = words(output, stop_words)
-    second = words(reference, stop_words)
+    first = split_words(output, stop_words)
+    second = split_words(reference, stop_words)
     if first == second:
         return {"accuracy": 1.0, "f1Score": 1.0}
-    return {"accuracy": 0.0, "f1Score": unit_f1(first, second) if second else 0.0}
+    f1_score = 0.0
+    if second:
+        f1_score = unit_f1(first, second)
+    return {"accuracy": 0.0, "f1Score": f1_score}
 
 
 def format_percent(value: float) -> str:
@@ -71,10 +81,10 @@ def format_percent(value: float) -> str:
     return f"{100 * value:.2f}%"
 
 
-def words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
+def split_words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
     """Return the words of a text without blanks and stop words."""
-    cut = load_cutter() or list
-    return [word for word in cut(text) if word.strip() and word not in stop_words]
+    cutter = load_cutter() or list
+    return [unit for unit in cutter(text) if unit.strip() and unit not in stop_words]
 
 
 def word_unit() -> str:

@@ -31,22 +31,33 @@ have DPO and KTO, with `beta`.
 
 def _to_wire(model: JsonObject) -> JsonObject:
     """Return a model as the platform lists it."""
-    sets = {}
+    modes = []
     for mode in (wire.SFT, wire.POST_PRETRAIN):
         if mode in model:
-            names = model[mode].items()
-            sets[mode] = {scale: _TABLE["parameters"][name] for scale, name in names}
+            scales = _scales(model[mode], [])
+            modes.append({"trainMode": mode, "supportParameterScale": scales})
     if model["preferences"]:
-        with_beta = {scale: [*rows, _TABLE["beta"]] for scale, rows in sets[wire.SFT].items()}
-        sets |= dict.fromkeys((wire.DPO, wire.KTO), with_beta)
-    modes = [{"trainMode": mode, "supportParameterScale": _scales(sets[mode])} for mode in sets]
-    names = {"model": model["model"], "modelType": "text2text", "baseModel": model["baseModel"]}
-    return names | {"supportTrainMode": modes}
+        for mode in (wire.DPO, wire.KTO):
+            scales = _scales(model[wire.SFT], [_TABLE["beta"]])
+            modes.append({"trainMode": mode, "supportParameterScale": scales})
+    return {
+        "model": model["model"],
+        "modelType": "text2text",
+        "baseModel": model["baseModel"],
+        "supportTrainMode": modes,
+    }
 
 
-def _scales(rows_by_scale: JsonMapping) -> list[JsonObject]:
+def _scales(sets: JsonMapping, further_rows: list[Any]) -> list[JsonObject]:
+    """Return the parameter scales of a train mode.
+
+    Args:
+        sets: the name of each scale's set of hyper-parameters.
+        further_rows: hyper-parameters that all of them have besides.
+    """
     scales = []
-    for scale, rows in rows_by_scale.items():
+    for scale, name in sets.items():
+        rows = _TABLE["parameters"][name] + further_rows
         parameters = [_parameter(*row) for row in rows]
         scales.append({"parameterScale": scale, "supportHyperParameterConfig": parameters})
     return scales
@@ -55,8 +66,15 @@ def _scales(rows_by_scale: JsonMapping) -> list[JsonObject]:
 def _parameter(key: str, check: str, allowed: list[Any], default: Any) -> Parameter:
     """Return a hyper-parameter; one that is not imitated says so, which is an extension."""
     name, description, type_ = _TABLE["keys"][key]
-    texts = {"key": key, "name": name, "description": description, "type": type_}
-    row = texts | {"checkType": check, "checkValue": allowed, "default": default}
+    row = {
+        "key": key,
+        "name": name,
+        "description": description,
+        "type": type_,
+        "checkType": check,
+        "checkValue": allowed,
+        "default": default,
+    }
     if key not in IMITATED_PARAMETERS | PARAMETERS:
         row["sandbox"] = {"hasEffect": False}
     return row
@@ -112,6 +130,11 @@ def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None
             if (train_mode["trainMode"], entry["parameterScale"]) == (mode, scale):
                 return list(entry["supportHyperParameterConfig"])
     return None
+
+
+def default_values(parameters: Iterable[Parameter]) -> JsonObject:
+    """Return the default of each hyper-parameter."""
+    return {row["key"]: row["default"] for row in parameters}
 
 
 def is_valid_value(parameter: Parameter, value: Any) -> bool:

@@ -131,7 +131,7 @@ class RunRecorder:
         """Keep the weights of a step that is due or the best, and delete those that are neither any
         more.
         """
-        kept = {*self._saved, self._best_step} - {0}
+        before = {*self._saved, self._best_step} - {0}
         is_best = step.validation_loss is not None and step.validation_loss < self._best_loss
         if is_best:
             self._best_step = step.step
@@ -139,14 +139,14 @@ class RunRecorder:
         if self._is_due(step):
             count = int(self._values.get("checkpointCount", MAX_CHECKPOINTS))
             self._saved = [*self._saved, step.step][-count:]
-        wanted = {*self._saved, self._best_step} - {0}
-        if wanted == kept or step.snapshot is None or step.step == step.total_steps:
+        current = {*self._saved, self._best_step} - {0}
+        if current == before or step.snapshot is None or step.step == step.total_steps:
             return
-        if step.step in wanted:
+        if step.step in current:
             name = checkpoint_name(self._task["id"], step.step)
             self._store.write_file(f"{name}.npz", step.snapshot())
-        self._store.update(self._task["id"], checkpoints=sorted(wanted))
-        for outdated in kept - wanted:
+        self._store.update(self._task["id"], checkpoints=sorted(current))
+        for outdated in before - current:
             self._store.remove_file(f"{checkpoint_name(self._task['id'], outdated)}.npz")
 
     def _is_due(self, step: Step) -> bool:
@@ -344,8 +344,9 @@ def load_preferences(
     sources = sources_of(task)
     before = task["before"]
     rows = _sampled(read_preferences, store, sources[before:])
-    earlier_pairs = [pair for pair in _sampled(read_pairs, store, sources[:before]) if all(pair)]
-    return *split_validation(rows, task["split_ratio"]), earlier_pairs
+    earlier_pairs = list(filter(all, _sampled(read_pairs, store, sources[:before])))
+    train_rows, held_out_rows = split_validation(rows, task["split_ratio"])
+    return train_rows, held_out_rows, earlier_pairs
 
 
 def _sampled(
@@ -408,10 +409,11 @@ def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:
     """
     result: list[Pair] = []
     for _, text in texts:
-        parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
-        if len(parts) < 2:
-            parts = [text[: len(text) // 2], text[len(text) // 2 :]]
-        result += [pair for pair in itertools.pairwise(parts) if all(pair)]
+        sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+        if len(sentences) < 2:
+            middle = len(text) // 2
+            sentences = [text[:middle], text[middle:]]
+        result += filter(all, itertools.pairwise(sentences))
     return result
 
 
@@ -420,8 +422,9 @@ def split_validation(rows: Sequence[RowT], percent: int) -> tuple[list[RowT], li
     if percent <= 0 or len(rows) < MIN_ROWS_FOR_VALIDATION:
         return [*rows], []
     stride = max(2, round(100 / min(percent, 50)))
-    held_out = list(rows[stride - 1 :: stride])
-    return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
+    train_rows = list(rows)
+    del train_rows[stride - 1 :: stride]
+    return train_rows, list(rows[stride - 1 :: stride])
 
 
 def sources_of(task: Document) -> list[tuple[str, float]]:
@@ -437,19 +440,17 @@ def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
         content = storage.read_object(store, source)
         if content is None:
             raise ValueError(f"{source} does not exist")
-        formats = (rows.TEXT,) if source.endswith(".txt") else data_formats
-        parsers = [_parse(source, content, data_format) for data_format in formats]
-        parser = next((parser for parser in parsers if not parser.problems), parsers[0])
-        if parser.problems:
-            raise ValueError(rows.describe(parser.problems[0]))
-        return [row for _, row in parser.named_rows]
+        if source.endswith(".txt"):
+            data_formats = (rows.TEXT,)
+        problems: list[rows.Problem] = []
+        for data_format in data_formats:
+            parser = RowParser(data_format, annotated=True)
+            parser.parse_file(source.rpartition("/")[2], content)
+            if not parser.problems:
+                return [row for _, row in parser.named_rows]
+            problems += parser.problems
+        raise ValueError(rows.describe(problems[0]))
     dataset = store.get("dataset", source)
     if dataset is None:
         raise ValueError(f"{source} does not exist")
     return [entity.row for entity in rows.iter_entities(store, dataset)]
-
-
-def _parse(address: str, content: bytes, data_format: str) -> RowParser:
-    parser = RowParser(data_format, annotated=True)
-    parser.parse_file(address.rpartition("/")[2], content)
-    return parser

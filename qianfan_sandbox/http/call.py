@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -156,6 +156,11 @@ class Call:
         return self.world.store
 
     @property
+    def is_strict(self) -> bool:
+        """Whether retired models, v1's inference and unknown keys are refused."""
+        return self.world.modes.strict
+
+    @property
     def lifecycle(self) -> Lifecycle:
         """The states of the world's documents."""
         return self.world.lifecycle
@@ -240,8 +245,10 @@ class Call:
             value: its value.
             allowed: the values that it may have, in the order in which the message lists them.
         """
-        if value not in (options := list(allowed)):
-            raise self.invalid(field, f"{value!r}; must be one of {', '.join(map(str, options))}")
+        options = list(allowed)
+        if value not in options:
+            choices = ", ".join(map(str, options))
+            raise self.invalid(field, f"{value!r}; must be one of {choices}")
 
     def validate_range(self, field: str, value: float, low: float, high: float) -> None:
         """Raise a refusal unless a field is a number from `low` to `high`, both included."""
@@ -334,7 +341,7 @@ def parse_record(call: Call, value: Any) -> Record:
         raise call.invalid(location, first["msg"]) from None
     if unknown := unknown_keys(call.endpoint.name, value):
         names = ", ".join(unknown)
-        if call.world.modes.strict:
+        if call.is_strict:
             raise call.invalid(names, f"{call.endpoint.path} does not take it")
         call.unknown_keys.extend(unknown)
         _log_unknown_keys(call.endpoint.path, names)
@@ -436,23 +443,23 @@ def page_by_marker(
     size = DEFAULT_PAGE_SIZE
     if request.max_keys is not None:
         size = _validate_size(call, "maxKeys", request.max_keys)
-    ids = [document["id"] for document in documents]
+    candidates = list(documents)
+    if request.page_reverse:
+        candidates.reverse()
     marker = request.marker or ""
-    if marker and marker not in ids:
-        raise call.invalid("marker", f"{marker} does not exist")
-    start = ids.index(marker) + 1 if marker else 0
-    end = start + size
-    if request.page_reverse:
-        end = start - 1 if marker else len(ids)
-        start = max(0, end - size)
-    info = {"marker": marker, "maxKeys": size, "isTruncated": end < len(ids)}
-    last = end - 1
-    if request.page_reverse:
-        info["isTruncated"] = start > 0
-        last = start
+    if marker:
+        ids = [document["id"] for document in candidates]
+        if marker not in ids:
+            raise call.invalid("marker", f"{marker} does not exist")
+        candidates = candidates[ids.index(marker) + 1 :]
+    page = candidates[:size]
+    info = {"marker": marker, "maxKeys": size, "isTruncated": size < len(candidates)}
     if info["isTruncated"]:
-        info["nextMarker"] = ids[last]
-    return {name: [show(call, document) for document in documents[start:end]], "pageInfo": info}
+        info["nextMarker"] = page[-1]["id"]
+    if request.page_reverse:
+        page.reverse()
+    rows = [show(call, document) for document in page]
+    return {name: rows, "pageInfo": info}
 
 
 def page_by_id(
@@ -463,18 +470,16 @@ def page_by_id(
     show: Callable[[JsonObject], JsonObject] = dict,
 ) -> JsonObject:
     """Return the answer with at most `limit` rows after the one with an id, in OpenAI's form."""
-    ids = [row["id"] for row in rows]
-    if after and after not in ids:
-        raise call.invalid("after", f"{after} is not in the list")
-    start = ids.index(after) + 1 if after else 0
-    page = [show(row) for row in rows[start : start + limit]]
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": start + limit < len(rows),
-    }
+    if after:
+        ids = [row["id"] for row in rows]
+        if after not in ids:
+            raise call.invalid("after", f"{after} is not in the list")
+        rows = rows[ids.index(after) + 1 :]
+    page = [show(row) for row in rows[:limit]]
+    ends = {"first_id": None, "last_id": None}
+    if page:
+        ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+    return {"object": "list", "data": page, **ends, "has_more": limit < len(rows)}
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
@@ -489,11 +494,13 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
     Raises:
         Refusal: the number or the size is out of range.
     """
-    number = 1 if page is None else page
-    if number < 1:
+    if page is None:
+        page = 1
+    if size is None:
+        size = 20
+    if page < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
-    size = 20 if size is None else size
-    return page_by_offset(call, rows, (number - 1) * size, size)
+    return page_by_offset(call, rows, (page - 1) * size, size)
 
 
 def page_by_offset(
@@ -525,26 +532,33 @@ def _validate_size(call: Call, name: str, size: int, max_size: int = MAX_PAGE_SI
 
 BEIJING = timezone(timedelta(hours=8))
 _UTC = "%Y-%m-%dT%H:%M:%SZ"
+_SPACED = "%Y-%m-%d %H:%M:%S"
 
 
-def utc(timestamp: float | None, absent: str = "0000-00-00T00:00:00Z") -> str:
-    """Return `2024-01-31T08:00:00Z`."""
-    return _formatted(timestamp, UTC, _UTC, absent)
+def utc(timestamp: float | None) -> str:
+    """Return `2024-01-31T08:00:00Z`, zeros without a time."""
+    if timestamp:
+        return datetime.fromtimestamp(timestamp, UTC).strftime(_UTC)
+    return "0000-00-00T00:00:00Z"
 
 
-def utc_spaced(timestamp: float | None, absent: str = "") -> str:
-    """Return `2024-01-31 08:00:00`, in UTC."""
-    return _formatted(timestamp, UTC, "%Y-%m-%d %H:%M:%S", absent)
+def utc_spaced(timestamp: float | None) -> str:
+    """Return `2024-01-31 08:00:00`, in UTC, "" without a time."""
+    if timestamp:
+        return datetime.fromtimestamp(timestamp, UTC).strftime(_SPACED)
+    return ""
 
 
-def beijing(timestamp: float | None, absent: str = "") -> str:
+def beijing(timestamp: float) -> str:
     """Return `2024-01-31T16:00:00+08:00`."""
-    return _formatted(timestamp, BEIJING, "%Y-%m-%dT%H:%M:%S+08:00", absent)
+    return datetime.fromtimestamp(timestamp, BEIJING).isoformat(timespec="seconds")
 
 
-def beijing_spaced(timestamp: float | None, absent: str = "0000-00-00 00:00:00") -> str:
-    """Return `2024-01-31 16:00:00`, in Beijing's time."""
-    return _formatted(timestamp, BEIJING, "%Y-%m-%d %H:%M:%S", absent)
+def beijing_spaced(timestamp: float | None) -> str:
+    """Return `2024-01-31 16:00:00`, in Beijing's time, zeros without a time."""
+    if timestamp:
+        return datetime.fromtimestamp(timestamp, BEIJING).strftime(_SPACED)
+    return "0000-00-00 00:00:00"
 
 
 def parse_utc(text: str) -> float:
@@ -554,9 +568,3 @@ def parse_utc(text: str) -> float:
         ValueError: the text has a different form.
     """
     return datetime.strptime(text, _UTC).replace(tzinfo=UTC).timestamp()
-
-
-def _formatted(timestamp: float | None, zone: tzinfo, pattern: str, absent: str) -> str:
-    if timestamp:
-        return datetime.fromtimestamp(timestamp, zone).strftime(pattern)
-    return absent

@@ -204,7 +204,7 @@ async def serve(
     state.outcome = "denied"
     try:
         authorize(world, endpoint, request)
-        if world.modes.strict and endpoint.plane == "v1":
+        if call.is_strict and endpoint.plane == "v1":
             raise v1_refusal(3, V1_ENDED)
         state.outcome = "limits"
         if endpoint.name in RATE_LIMITED:
@@ -391,9 +391,12 @@ async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
     elif fault.fault in {"cut", "reset"}:
         yield _first_half(content)
         raise ConnectionResetError("an injected fault")
-    for part in _split_mid_character(content):
-        await asyncio.sleep(fault.seconds if fault.fault == "drip" else 0.001)
-        yield part
+    pause = 0.001
+    if fault.fault == "drip":
+        pause = fault.seconds
+    for piece in _split_mid_character(content):
+        await asyncio.sleep(pause)
+        yield piece
 
 
 async def _corrupt_stream(pieces: Any, call: Call, fault: Fault) -> AsyncIterator[bytes]:
@@ -442,7 +445,10 @@ def _split_mid_character(content: bytes) -> list[bytes]:
     """
     inside = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80]
     offsets = inside[: MAX_SPLITS * 2 : 2] or [len(content) // 2]
-    return [content[start:end] for start, end in pairwise([0, *offsets, len(content)])]
+    pieces = []
+    for start, end in pairwise([0, *offsets, len(content)]):
+        pieces.append(content[start:end])
+    return pieces
 
 
 def _find_error(fault: Fault) -> PlatformError:

@@ -170,7 +170,7 @@ class RouterTraining:
         router = self._router
         labels = self._labels[group]
         rows, data = bags([self._data[index] for index in group])
-        weight, velocity = self._momentum.read(rows, rate)
+        weight, velocity = self._momentum.current(rows, rate)
         scores = data @ weight + router.weights["b"]
         delta = np.empty_like(scores)
         losses = np.zeros(len(group), F)
@@ -205,7 +205,7 @@ class _Momentum:
         self._index[used_rows] = np.arange(len(used_rows))
         self._velocity = np.zeros((len(used_rows), table.shape[1]), F)
 
-    def read(self, rows: Ints, rate: float) -> tuple[Floats, Floats]:
+    def current(self, rows: Ints, rate: float) -> tuple[Floats, Floats]:
         """Return copies of rows and velocities as they are now; the rate must be that of the steps
         since the last.
         """
@@ -226,7 +226,7 @@ class _Momentum:
         """Move all rows, before the rate changes."""
         for start in range(0, len(self.used_rows), SETTLED_ROWS):
             rows = self.used_rows[start : start + SETTLED_ROWS]
-            self._store(rows, *self.read(rows, rate))
+            self._store(rows, *self.current(rows, rate))
 
     def _store(self, rows: Ints, weight: Floats, velocity: Floats) -> None:
         index = self._index[rows]

@@ -38,7 +38,7 @@ def test_the_same_answer_has_full_marks():
 def test_words_are_kept_where_nobody_else_can_write(monkeypatch, tmp_path):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     units.load_cutter.cache_clear()
-    assert scores.words("北京大学") == ["北京大学"]
+    assert scores.split_words("北京大学") == ["北京大学"]
     assert (tmp_path / "words").stat().st_mode & 0o77 == 0
     assert [path.name for path in (tmp_path / "words").iterdir()] == ["jieba.cache"]
     units.load_cutter.cache_clear()
@@ -48,5 +48,5 @@ def test_without_jieba_characters_are_words(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
     units.load_cutter.cache_clear()
     assert scores.word_unit() == "characters"
-    assert scores.words("北京 好") == ["北", "京", "好"]
+    assert scores.split_words("北京 好") == ["北", "京", "好"]
     units.load_cutter.cache_clear()
