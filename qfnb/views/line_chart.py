@@ -13,11 +13,10 @@ from typing import Final, TypeVar
 
 from ..base.text import format_loss
 from .components import Html
-from .drawing import WIDTH, Drawing, colour, css, format_tick, hover, linear_ticks
+from .drawing import WIDTH, Drawing, Point as Point, colour, css, format_tick, hover, linear_ticks
 from .formats import escape, strip_controls
 
 T = TypeVar("T")
-Point = tuple[float, float]
 
 HEIGHT = 232
 LEFT = 46
