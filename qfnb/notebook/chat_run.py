@@ -13,7 +13,7 @@ from typing import Any
 from .. import connect
 from .._notices import collecting
 from ..base.language import tr
-from ..base.text import did_you_mean
+from ..base.text import did_you_mean, listed
 from ..errors import InvalidArgumentError, QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
@@ -68,7 +68,7 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     kind, colon, variable = name.partition(":")
     if kind != "pydantic" or not colon:
         if name not in FORMATS:
-            formats = tr(", ").join(FORMATS)
+            formats = listed(FORMATS)
             raise InvalidArgumentError(
                 tr(
                     "-f {name}: must be one of {formats} or pydantic:NAME",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean
+from ..base.text import clip, did_you_mean, listed
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from . import parser
@@ -210,7 +210,7 @@ def read_benchmark(options: Namespace) -> None:
             tr(
                 "--benchmark {value}: NAME:PATH, NAME being one of {names}",
                 value=options.benchmark,
-                names=tr(", ").join(benchmarks.LOADERS),
+                names=listed(benchmarks.LOADERS),
             )
         )
     subjects = split_names(options.subjects) or None
@@ -263,7 +263,7 @@ def resolve_data(
             tr(
                 "--data {name}: must be a file that ends in {suffixes}, or ds-...",
                 name=repr(name),
-                suffixes=tr(", ").join(DATA_SUFFIXES),
+                suffixes=listed(DATA_SUFFIXES),
             )
         )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
@@ -337,7 +337,7 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
                 "names it",
                 name=repr(name),
                 hint=did_you_mean(name, columns),
-                columns=clip(tr(", ").join(columns), MAX_WORD_CHARS),
+                columns=clip(listed(columns), MAX_WORD_CHARS),
                 option=option,
             )
         )
@@ -350,7 +350,7 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str
         empty = [index for index, row in enumerate(rows) if not to_text(row.get(column)).strip()]
         if not empty:
             continue
-        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS]))
+        indexes = listed(empty[:MAX_NAMED_ROWS])
         if len(empty) > MAX_NAMED_ROWS:
             indexes += "…"
         raise InvalidArgumentError(
@@ -461,7 +461,7 @@ def _validate_name(option: str, value: str, names: Sequence[str]) -> None:
                 option=option,
                 value=value,
                 hint=did_you_mean(value.lower().replace("-", "_"), names),
-                names=tr(", ").join(names),
+                names=listed(names),
             )
         )
 
@@ -544,5 +544,5 @@ def find_only_report(shell: Any) -> Any:
     values = [find_report(shell, name) for name in names]
     reports = {id(report): report for report in values}
     if len(reports) > 1:
-        raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
+        raise InvalidArgumentError(tr("which report? {names}", names=listed(names)))
     return next(iter(reports.values()), None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import connect
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean
+from ..base.text import clip, did_you_mean, listed
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from ..wire.finetune import TrainMode
@@ -529,7 +529,7 @@ def _find_endpoint(name: str) -> str:
             "-e {name}: no service of this account has this name{hint}\nIts services: {names}",
             name=name,
             hint=did_you_mean(name, names),
-            names=clip(tr(", ").join(names), MAX_NAMES_CHARS),
+            names=clip(listed(names), MAX_NAMES_CHARS),
         )
     )
 

@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any, Final, Literal
 
 from ..base.language import tr, tr_noop, trn
-from ..base.text import clip, turn_text
+from ..base.text import clip, listed, turn_text
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.responses import ResponseReply
@@ -170,7 +170,7 @@ def _tokens(answer: StreamedAnswer) -> str:
         details.append(tr("{n} cached", n=f"{answer.cached_tokens:,}"))
     count = f"{answer.tokens:,} tokens"
     if details:
-        return tr("{count} ({details})", count=count, details=tr(", ").join(details))
+        return tr("{count} ({details})", count=count, details=listed(details))
     return count
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..base.language import tr, trn
+from ..base.text import listed
 from ..resources.inference.images import ImageResponse
 from . import components
 from .components import Html
@@ -80,12 +81,12 @@ def _body(drawing: ImageState) -> Html:
         figures += f'<figure><img src="{_data_url(image)}" alt="{alt}">{caption}</figure>'
     saved = ""
     if drawing.saved_paths:
-        saved = tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
+        saved = tr("saved as {files}", files=listed(drawing.saved_paths))
     foot = components.footer(components.sandbox_mark() if marks else "", prompt, saved)
     html = f'<article class="qf-answer"><div class="qf-pics">{figures}</div>{foot}</article>'
     lines = [trn("{n} picture", "{n} pictures", len(images))]
     lines += [tr(components.SANDBOX_MARK)] if marks else []
-    lines += [prompt, f"seed {tr(', ').join(seeds)}" if seeds else "", saved]
+    lines += [prompt, f"seed {listed(seeds)}" if seeds else "", saved]
     return Html(html, strip_controls(" · ".join(filter(None, lines))))
 
 

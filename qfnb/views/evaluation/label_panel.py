@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop
+from ...base.text import listed
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
@@ -225,7 +226,7 @@ def _findings(labels: Labels) -> list[str]:
         counts = []
         for key, n in labels.counts().items():
             counts.append(f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}")
-        lines.append(tr("Preferred: {counts}.", counts=tr(", ").join(counts)))
+        lines.append(tr("Preferred: {counts}.", counts=listed(counts)))
     lines += [repr(labels.agreement(metric)) for metric in labels.report.judges]
     return [*map(to_plain, lines)]
 

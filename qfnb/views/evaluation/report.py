@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ...base.language import html_lang, tr, tr_noop, trn
+from ...base.text import listed
 from ...evaluation.history import Diff
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
@@ -270,13 +271,13 @@ def _evidence_folds(
     if report.repeat_count > 1:
         folds.append((tr("Repeats"), _repeats(report), repeats_table(report)))
     if judgements := [components.with_code(line) for line in judge_lines(report)]:
-        judges = tr(", ").join(dict.fromkeys(report.judges.values()))
+        judges = listed(dict.fromkeys(report.judges.values()))
         folds.append((tr("Judge"), judges, components.dim_lines(*judgements)))
     folds.append((tr("Usage and speed"), "", usage_table(report)))
     lines = [*sources.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
     if methods:
-        lines.append(tr("Intervals: {methods}.", methods=tr(", ").join(methods)))
+        lines.append(tr("Intervals: {methods}.", methods=listed(methods)))
     if lines:
         folds.append((tr("How it was computed"), "", components.dim_lines(*lines)))
     return folds

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any, Final, Literal
 
 from ...base.language import tr, tr_noop, trn
+from ...base.text import listed
 from ...errors import InvalidArgumentError
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
@@ -237,7 +238,7 @@ class SampleBrowser:
         facts.append(f"{metric_title(selection.metric)}: {models}" if selection.metric else models)
         facts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
         if selection.picked:
-            indexes = tr(", ").join(f"#{index}" for index in selection.picked[:20])
+            indexes = listed(f"#{index}" for index in selection.picked[:20])
             more = "…" * (len(selection.picked) > 20)
             n = len(selection.picked)
             facts.append(tr("{n} picked: {indexes}", n=n, indexes=f"{indexes}{more}"))
@@ -336,7 +337,7 @@ def _range(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
 
 def _check(name: str, value: str, allowed: Sequence[str] | dict[Any, str]) -> None:
     if value not in allowed:
-        names = tr(", ").join(allowed)
+        names = listed(allowed)
         raise InvalidArgumentError(
             tr("{name}={value}: it is one of {names}", name=name, value=repr(value), names=names)
         )

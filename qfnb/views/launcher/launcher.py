@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ... import connect
 from ...base.language import tr
+from ...base.text import listed
 from ...dataset.file_reader import list_data_files
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
@@ -314,7 +315,7 @@ class Launcher:
             self._overwrite()
             form = self._state.form.with_draft(draft)
             message = tr("Loaded: {name}", name=name.strip())
-            if dropped := tr(", ").join(draft.values.keys() - form.draft.values.keys()):
+            if dropped := listed(draft.values.keys() - form.draft.values.keys()):
                 message += "\n" + tr("The model has no {names}; left out.", names=dropped)
             self._update(form=form, stage="editing", message=message, **closed)
             self._run_in_background(self._inspect_datasets)

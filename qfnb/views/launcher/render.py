@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import approximate_duration
+from ...base.text import approximate_duration, listed
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
@@ -203,7 +203,7 @@ def status(state: LauncherState) -> Html:
     form = state.form
     issues = find_issues(form)
     wrong = [name for name, issue in issues.items() if not issue.is_hint]
-    titles = tr(", ").join(field_title(form, name) for name in wrong or issues)
+    titles = listed(field_title(form, name) for name in wrong or issues)
     words = ""
     if state.stage == "confirming":
         words = tr("It goes on when the notebook is closed.")
@@ -263,7 +263,7 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
         elif item.name == "after":
             value = tr(FINAL_STEPS[value])
         elif isinstance(value, list):
-            value = tr(", ").join(map(str, value))
+            value = listed(value)
         if str(value).strip():
             if item.parameter:
                 title = f"{item.title} ({item.parameter})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...base.language import tr, trn
-from ...base.text import format_loss
+from ...base.text import format_loss, listed
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
 from ..formats import one_line
@@ -102,7 +102,7 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
         if values:
             curves.append(Curve(name, values, series))
             ends.append(f"{name} {format_loss(values[-1][1])}")
-    finding = tr("Rewards at the end: {values}.", values=tr(", ").join(ends))
+    finding = tr("Rewards at the end: {values}.", values=listed(ends))
     title = tr("Rewards (higher is better)")
     return LineChart(
         title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe
@@ -122,7 +122,7 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
         )
         for number, (name, row) in enumerate(points.items(), 1)
     ]
-    ends = tr(", ").join(
+    ends = listed(
         f"{one_line(name, 40)} {format_loss(smooth(row)[-1])}"
         for name, row in points.items()
         if row
