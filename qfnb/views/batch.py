@@ -303,8 +303,6 @@ def _failures(progress: BatchProgress) -> Html:
     for failure in reversed(progress.latest_failures):
         reason = f"{failure.error}: {one_line(failure.message, 160)}"
         rows.append((failure.number, one_line(failure.input, 40), reason))
-    if not rows:
-        return Html("")
     failed = f"{progress.failed:,}"
     caption = tr("Latest failures, {shown} of {failed}", shown=len(rows), failed=failed)
     heads = (tr("Row"), tr("Input"), tr("Reason"))

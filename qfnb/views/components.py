@@ -279,7 +279,7 @@ def table(
     is_wide: bool = False,
     css: str = "",
 ) -> Html:
-    """Return a table; its first column names the rows.
+    """Return a table, "" without a row; its first column names the rows.
 
     Args:
         heads: one for each column.
@@ -295,6 +295,8 @@ def table(
         f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads)
     )
     rows = [*rows]
+    if not rows:
+        return Html()
     lines = "".join(row if isinstance(row, Html) else _row(row, styles) for row in rows)
     cells = [[*map(to_text, row)] for row in (heads, *rows) if not isinstance(row, Html)]
     text = _lines([caption, Html("", "\n".join(align_columns(cells, numeric=right)))])
@@ -319,8 +321,10 @@ def facts(*pairs: tuple[object, object]) -> Html:
 
 
 def part(title: str, *blocks: object) -> Html:
-    """Return blocks below a heading."""
+    """Return blocks below a heading, "" where all of them are empty."""
     content = join(blocks)
+    if not content:
+        return Html()
     html = f'<div class="qf-part"><h4>{escape(title)}</h4>{content}</div>'
     return Html(html, _lines([title, content]))
 

@@ -100,12 +100,9 @@ def _table(dataset: Dataset) -> Html:
     columns = [name for name in dataset.columns if name != "history"]
     visible = columns[:MAX_COLUMNS]
     hidden = len(columns) - len(visible)
+    more = []
     if hidden:
-        more = [trn("and {n} more column", "and {n} more columns", hidden)]
-    else:
-        more = []
-    if not dataset.rows:
-        return Html()
+        more.append(trn("and {n} more column", "and {n} more columns", hidden))
     rows = []
     for row in dataset.rows[:MAX_ROWS]:
         cells: list[object] = [_cell(row, name) for name in visible]

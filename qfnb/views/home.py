@@ -200,8 +200,6 @@ def _activities(home: Home, now: float) -> Html:
                 components.code(command) if command.startswith("%") else command,
             )
         )
-    if not rows:
-        return Html()
     heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
     table = components.table(heads, rows, is_wide=True)
     return components.part(tr("In progress, in all notebooks"), table)
@@ -212,8 +210,6 @@ def _reports(home: Home, now: float) -> Html:
     for each in home.reports[:MAX_ROWS]:
         models = " · ".join(each.models)
         rows.append((Path(each.path).name, models, each.path, when(each.saved, now)))
-    if not rows:
-        return Html()
     heads = (tr("Report"), tr("Models"), tr("File"), tr("Written"))
     return components.part(tr("Recent reports"), components.table(heads, rows, is_wide=True))
 

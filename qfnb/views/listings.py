@@ -115,7 +115,7 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
         (tr("Cost"), _format_cost(price), ""),
         (tr("Errors"), f"{len(frame) - len(answered):,}", ""),
     )
-    table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True) if rows else ""
+    table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
     note = ""
     if earlier := len(frame) - len(rows):
         note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier)
@@ -402,7 +402,7 @@ def list_bundle(
     return components.bundle(
         title,
         components.header(title, is_sandbox=bool(rows) and is_sandbox),
-        components.table([*map(tr, filled)], lines, numeric=numeric, is_wide=True) if rows else "",
+        components.table([*map(tr, filled)], lines, numeric=numeric, is_wide=True),
         components.dim_lines(note),
         components.next_steps(*next_steps(rows)),
     )

@@ -268,8 +268,6 @@ def _averages_table(
     models: Sequence[str],
     count: Callable[[Average], int],
 ) -> Html:
-    if not rows:
-        return Html("")
     by_name: dict[str, dict[str, Average]] = {}
     for row in rows:
         by_name.setdefault(average_title(row), {})[row.model] = row
@@ -335,8 +333,6 @@ def shift_table(card: Card[Any]) -> Html:
     """
     shifts = [shift for shift in card.shifts if shift.is_known and (shift.before or shift.after)]
     rows = [*map(_shift_row, shifts), *_flag_rows(card)]
-    if not rows:
-        return Html("")
     heads = (tr("What else changed"), card.base, card.tuned, tr("Difference"))
     return components.table(heads, rows, numeric=(1, 2, 3))
 

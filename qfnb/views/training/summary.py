@@ -457,29 +457,20 @@ def _settings(values: Mapping[str, Any]) -> Html:
 
 
 def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
-    rows = [*pairs]
-    if rows:
-        return components.table((tr("Name"), tr("Value")), rows)
-    return Html()
+    return components.table((tr("Name"), tr("Value")), pairs)
 
 
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
-    if not lines:
-        return Html()
-    if max_lines is None:
-        newest = lines
-    else:
-        newest = lines[-max_lines:]
+    newest = lines[-(max_lines or len(lines)) :]
     rows = []
     for line in reversed(newest):
         at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
         sign = "✕ " * line.is_problem
         rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
     heads = (tr("Time"), tr("Stage"), tr("What happened"))
+    caption = ""
     if len(newest) < len(lines):
         caption = tr("The latest lines")
-    else:
-        caption = ""
     return components.table(heads, rows, caption=caption, is_wide=True)
 
 
@@ -494,8 +485,9 @@ def _ids(progress: TrainingProgress) -> Html:
         (tr("endpoint"), progress.service_endpoint),
     )
     rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
-    pages = links(progress.links)
-    return _names_and_values([*rows, *([(tr("console"), pages)] if pages else [])])
+    if pages := links(progress.links):
+        rows.append((tr("console"), pages))
+    return _names_and_values(rows)
 
 
 def _number(value: float | None, format_spec: str = ".4f") -> str:
