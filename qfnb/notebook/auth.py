@@ -113,7 +113,9 @@ class AuthMagics(VerbMagics):
         if not name:
             return
         row = catalog.find_model(None, name)
-        kind = row.kind if row else "chat"
+        kind = "chat"
+        if row:
+            kind = row.kind
         if kind not in DEFAULT_SETTINGS:
             PARSER.error(
                 tr(

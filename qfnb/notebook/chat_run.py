@@ -170,7 +170,9 @@ class AnswerStream:
         self.earlier += filter(None, [self._join_pieces()])
         self.pieces = []
         reasoning = self.answer.reasoning
-        state = "streaming" if self.answer.steps else "waiting"
+        state = "waiting"
+        if self.answer.steps:
+            state = "streaming"
         self.change(text="", reasoning=f"{reasoning}\n\n" if reasoning else "", state=state)
 
     def keep_as_preface(self) -> None:

@@ -179,7 +179,9 @@ def resolve_model(shell: Any, word: str) -> Any:
         "others: -m {name} for a model that is not listed, -e for an endpoint",
         name=clip(word, MAX_WORD_CHARS),
     )
-    cell = "" if shell is None else "\n%qfeval help"
+    cell = "\n%qfeval help"
+    if shell is None:
+        cell = ""
     raise InvalidArgumentError(f"{tr(text, word=repr(word), hint=hint)}\n{others}{cell}")
 
 
@@ -315,7 +317,9 @@ def read_questions(
     if reference_name or needs_reference:
         _validate_column(reference, columns, "--reference")
     if not options.keep_wrong_rows:
-        needed = [reference] if needs_reference else []
+        needed = []
+        if needs_reference:
+            needed = [reference]
         _refuse_empty_cells(rows, [*(asked_columns or [prompt]), *needed])
     renamed = {PROMPT: prompt}
     if reference_name:
@@ -412,7 +416,9 @@ def resolve_evaluators(
 
     judge_names = split_names(options.judge)
     if not judge_names and (options.pairwise or options.fresh):
-        option = "--pairwise" if options.pairwise else "--fresh"
+        option = "--fresh"
+        if options.pairwise:
+            option = "--pairwise"
         raise InvalidArgumentError(
             tr("{option} is about a judge: --judge MODEL names one", option=option)
         )

@@ -363,7 +363,8 @@ def _bytes_of(path: Path) -> int:
     total = 0
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):  # deleted a moment ago
-            total += file.stat().st_size if file.is_file() else 0
+            if file.is_file():
+                total += file.stat().st_size
     return total
 
 

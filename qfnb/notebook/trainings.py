@@ -414,7 +414,9 @@ def _services(shell: Any) -> Iterator[tuple[set[str], str]]:
     for trainer in reversed(list_trainers(shell)):
         yield _names_of(trainer), trainer.progress.service_endpoint
     runs = run_store.list_runs()
-    here = platform_name(connect.current_platform()) if runs else ""
+    here = ""
+    if runs:
+        here = platform_name(connect.current_platform())
     for run in runs:
         if run.facts.get("platform") == here:
             names = {run.id, str(run.facts.get("name")), str(run.facts.get("task_id"))}

@@ -171,6 +171,8 @@ def step_bundle(step: TransferStep) -> Bundle:
     words = tr(_STEPS[step.kind][share >= 1])
     if step.kind == "upload":
         words += f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB"
-    kind: components.Kind = "ok" if share >= 1 else "run"
+    kind: components.Kind = "run"
+    if share >= 1:
+        kind = "ok"
     bar = components.progress_bar(share, 1, words, kind=kind)
     return {"text/plain": f"{components.SIGNS[kind]} {words}", "text/html": components.output(bar)}

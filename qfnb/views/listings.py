@@ -397,7 +397,9 @@ def list_bundle(
     if earlier := len(rows) - len(shown):
         note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
     # rows without a platform are of the present one
-    present = connect.platform_info().name if has_origin else "qianfan"
+    present = "qianfan"
+    if has_origin:
+        present = connect.platform_info().name
     is_sandbox = all(row.get("platform", present) in {"sandbox", ""} for row in rows)
     return components.bundle(
         title,
@@ -464,7 +466,8 @@ def _data(row: Row) -> Html:
     if row["problem"]:
         return components.to_html(tr("cannot be opened; `%qfeval open ID` says why"))
     lines = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
-    lines += [mark_models(row["models"], row["sandbox_models"])] if row["sandbox"] else []
+    if row["sandbox"]:
+        lines.append(mark_models(row["models"], row["sandbox_models"]))
     if row["failed"]:
         lines.append(trn("{n} answer failed", "{n} answers failed", row["failed"]))
     return components.join(lines, "<br>")

@@ -19,7 +19,7 @@ from .. import components
 from ..components import Html
 from ..display import Bundle
 from ..drawing import cut_middle
-from ..formats import escape
+from ..formats import dotted, escape
 from ..line_chart import Curve, LineChart, figure_html, svg, with_words
 
 LABEL_COLUMNS: Final = 30
@@ -132,8 +132,8 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     mark = mark_models([*lines], from_sandbox)
     dates = [_date(entry) for entry in used]
     chart = LineChart(title, alt, curves, count, describe_x=lambda x: dates[round(x)])
-    heading = " · ".join(filter(None, [heading, mark]))
-    sources = " · ".join(filter(None, [*source, mark]))
+    heading = dotted(heading, mark)
+    sources = dotted(*source, mark)
     return Chart(to_plain(heading), alt, to_plain(sources), svg(chart))
 
 

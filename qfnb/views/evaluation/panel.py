@@ -16,7 +16,7 @@ from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
 from ..components import Html, Kind, State
 from ..display import Bundle
-from ..formats import one_line
+from ..formats import dotted, one_line
 from ..panel import Panel
 from . import report as report_view
 
@@ -122,7 +122,9 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
 
 def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: bool) -> Html:
     batch = model.batch
-    kind: Kind = "run" if is_live else "idle"
+    kind: Kind = "idle"
+    if is_live:
+        kind = "run"
     done: int | None = 1
     total = 1
     if batch is not None:
@@ -182,7 +184,7 @@ def _subtitle(progress: EvaluationProgress) -> str:
     if progress.started_at:
         seconds = (progress.ended_at or time.time()) - progress.started_at
         facts.append(tr("{time} elapsed", time=duration(seconds)))
-    return " · ".join(facts)
+    return dotted(*facts)
 
 
 def _answered(batch: BatchProgress | None, progress: EvaluationProgress) -> str:
@@ -210,4 +212,4 @@ def _facts(batch: BatchProgress) -> str:
     cost = formats.cost(batch.cost_range, is_free=batch.from_sandbox)
     if batch.budget is not None:
         cost = tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
-    return " · ".join(filter(None, [*facts, cost]))
+    return dotted(*facts, cost)

@@ -120,7 +120,8 @@ def _with_steps(title: str, content: Iterable[object]) -> Html:
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
     """Return the parts of a report, from its header to its folds; `is_open` unfolds them."""
     head = [_header(report, report.models)]
-    head += [components.note("warn", notice, sign="■")] if notice else []
+    if notice:
+        head.append(components.note("warn", notice, sign="■"))
     if not report.metric_names:
         return [*head, components.note("bad", tr("The report has no metric."), sign="✕")]
     if not any(score.n for score in report.model_scores):
@@ -300,7 +301,8 @@ def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> lis
             if len(group) > MAX_EXAMPLES:
                 count = tr("{n}, the first {shown} are shown", n=count, shown=MAX_EXAMPLES)
             remark = [count, metric_title(metric)]
-            remark += [f"{base} → {tuned}"] if report.cells else []
+            if report.cells:
+                remark.append(f"{base} → {tuned}")
             questions = changes_html(report, group[:MAX_EXAMPLES], base, tuned)
             folds.append((name, " · ".join(remark), questions))
     return folds
@@ -331,7 +333,8 @@ def render_page(report: ReportData, lead: Sequence[str] = ()) -> str:
 def _samples_html(report: ReportData) -> Html:
     """Return the first samples, folded."""
     columns = ["model", "index", "prompt", "reference", "output", *report.metric_names]
-    columns += ["error"] if any(sample.error for sample in report.records) else []
+    if any(sample.error for sample in report.records):
+        columns.append("error")
     frame: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
     rows = frame[columns].map(format_cell).values.tolist()
     remark = tr("{n} of {total}", n=f"{len(rows):,}", total=f"{len(report.records):,}")

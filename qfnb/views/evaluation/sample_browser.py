@@ -144,7 +144,9 @@ class SampleBrowser:
     def __init__(self, report: ReportData) -> None:
         self.report = report
         metric = next(iter(report.metric_names), "")
-        order: Sort = "regression" if len(report.models) > 1 else "score"
+        order: Sort = "score"
+        if len(report.models) > 1:
+            order = "regression"
         self.selection = SampleSelection(metric, report.models[0], report.models[-1], order=order)
         self._live: LiveOutput | None = None
         self._paired: dict[tuple[str, str, str], list[AnswerPair]] = {}
@@ -236,7 +238,8 @@ class SampleBrowser:
         models = " → ".join(dict.fromkeys([selection.base, selection.tuned]))
         facts = [_range(pairs, selection), tr(FILTERS[selection.show]), tr(SORTS[selection.order])]
         facts.append(f"{metric_title(selection.metric)}: {models}" if selection.metric else models)
-        facts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
+        if selection.search.strip():
+            facts.append(f"“{one_line(selection.search, 40)}”")
         if selection.picked:
             indexes = listed(f"#{index}" for index in selection.picked[:20])
             more = "…" * (len(selection.picked) > 20)

@@ -223,7 +223,8 @@ def pairs_table(pairs: Sequence[Comparison]) -> Html:
     for pair in pairs:
         test = pair.test
         row = [metric_title(pair.metric)]
-        row += [verdict_sentence(pair)] if has_verdicts else []
+        if has_verdicts:
+            row.append(verdict_sentence(pair))
         row.append(format_difference(test.difference))
         row.append(format_interval(test.interval.low, test.interval.high, plus=True))
         row.append(format_p_value(pair.p_holm).removeprefix("p").lstrip(" =:"))
@@ -386,7 +387,8 @@ def matrix_blocks(matrix: Matrix[Any]) -> list[Html]:
         return [statement]
     lines = [wording.rivals_sentence(matrix)]
     for effect in (matrix.prompt_effect, matrix.model_effect):
-        lines += wording.effect_sentences(effect) if effect else []
+        if effect:
+            lines += wording.effect_sentences(effect)
     return [statement, components.dim_lines(*lines), _cell_table(matrix)]
 
 

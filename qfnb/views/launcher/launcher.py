@@ -139,7 +139,9 @@ class Launcher:
             changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
-            stage: LaunchStage = "editing" if self._state.is_loaded else self._state.stage
+            stage: LaunchStage = self._state.stage
+            if self._state.is_loaded:
+                stage = "editing"
             self._update(form=changed, stage=stage, message="")
         if name in {"dataset", "eval_dataset", "after"}:
             self._run_in_background(self._inspect_datasets)

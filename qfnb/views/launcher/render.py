@@ -15,7 +15,7 @@ from ...trainer.form.validation import describe_overlap, find_issues, find_warni
 from .. import components, dataset, formats, markdown
 from ..components import Html, Kind
 from ..display import Bundle
-from ..formats import escape, strip_controls
+from ..formats import dotted, escape, strip_controls
 from ..panel import field_label
 from .fields import FINAL_STEPS, FOLDS, Field, LauncherState, field_title, fix_label, method_title
 
@@ -34,7 +34,9 @@ def bundle(state: LauncherState) -> Bundle:
     form = state.form
     notes = []
     for name, issue in find_issues(form).items():
-        kind: Kind = "idle" if issue.is_hint else "bad"
+        kind: Kind = "bad"
+        if issue.is_hint:
+            kind = "idle"
         notes.append(_field_note(state, kind, name, issue.message))
     for name, text in find_warnings(form).items():
         notes.append(_field_note(state, "warn", name, text, sign="⚠︎"))
@@ -108,7 +110,7 @@ def numbers(state: LauncherState) -> Html:
     if estimate.train_rows is not None:
         remarks = [_held_out_remark(state), _token_remark(estimate)]
         rows = trn("{n} row", "{n} rows", estimate.train_rows)
-        cells.append((tr("Trains on"), rows, " · ".join(filter(None, remarks))))
+        cells.append((tr("Trains on"), rows, dotted(*remarks)))
     if steps is not None:
         formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
         cells.append((tr("Training steps"), f"{steps:,}", formula))
@@ -172,7 +174,7 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
         facts.append(tr("all at their defaults"))
     if wrong:
         facts.append(trn("{n} wrong", "{n} wrong", wrong))
-    return " · ".join(facts)
+    return dotted(*facts)
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
@@ -224,7 +226,7 @@ def status(state: LauncherState) -> Html:
         words = tr("To correct first: {fields}.", fields=titles)
     elif issues:
         words = tr("Still to choose: {fields}.", fields=titles)
-    return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>' if words else "")
+    return components.wrap('<div class="qf-sub" role="status">', words, "</div>")
 
 
 def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
