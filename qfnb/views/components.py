@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, Self
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from ..base.language import html_lang, tr, tr_noop
 from ..base.text import align_columns, labelled
 from .formats import as_of, escape, one_line
 from .stylesheet import output_sheet
+
+T = TypeVar("T")
 
 Fold = tuple[object, object, object]
 """A title, a grey remark ("" for none), and what is folded."""
@@ -30,6 +32,9 @@ SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "ba
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
+
+NO_VALUE: Final = "–"
+"""The cell of a number that is not known."""
 
 MAX_TEXT: Final = 900
 """Characters of a remark in a terminal."""
@@ -326,6 +331,32 @@ def table(
     style = _attribute("class", css)
     content = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
     return Html(f'<div class="qf-scroll"><table{style}>{content}</table></div>', text)
+
+
+def column_table(
+    rows: Sequence[T],
+    columns: Iterable[tuple[str, Callable[[T], object]]],
+    numeric: Container[str],
+    *,
+    is_wide: bool = False,
+) -> Html:
+    """Return a table with a line for each row, without the columns that say nothing of any.
+
+    Args:
+        rows: any values.
+        columns: the head of each, and what returns its cell of a row.
+        numeric: heads of the columns that are right-aligned.
+        is_wide: as wide as the panel.
+    """
+    heads: list[str] = []
+    filled = []
+    for head, read in columns:
+        cells = [read(row) or "" for row in rows]
+        if not {*cells} <= {"", NO_VALUE}:
+            heads.append(head)
+            filled.append(cells)
+    right = [n for n, head in enumerate(heads) if head in numeric]
+    return table(heads, zip(*filled, strict=True), numeric=right, is_wide=is_wide)
 
 
 def _row(cells: Sequence[object], styles: Sequence[str]) -> str:

@@ -386,13 +386,7 @@ def list_bundle(
     """
     rows = records(frame)
     shown = rows[:MAX_ROWS]
-    filled = {}
-    for head, read in columns:
-        cells = [read(row) or "" for row in shown]
-        if any(cells):
-            filled[head] = cells
-    numeric = [n for n, head in enumerate(filled) if head in NUMERIC]
-    lines = zip(*filled.values(), strict=True)
+    translated = [(tr(head), read) for head, read in columns]
     note = ""
     if earlier := len(rows) - len(shown):
         note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
@@ -404,7 +398,7 @@ def list_bundle(
     return components.bundle(
         title,
         components.header(title, is_sandbox=bool(rows) and is_sandbox),
-        components.table([*map(tr, filled)], lines, numeric=numeric, is_wide=True),
+        components.column_table(shown, translated, [*map(tr, NUMERIC)], is_wide=True),
         components.dim_lines(note),
         components.next_steps(*next_steps(rows)),
     )

@@ -17,9 +17,9 @@ from ...evaluation.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_plain
 from .. import components
-from ..display import Bundle, LiveOutput, accept_clicks
+from ..display import Bundle, accept_clicks
 from ..formats import without_formulas
-from ..panel import PanelWidgets, set_class
+from ..panel import Controlled, PanelWidgets, set_class
 from .questions import Answer, question_html
 from .sample_browser import report_of
 
@@ -64,10 +64,8 @@ class LabelState:
     total: int
 
 
-class LabelPanel(Labels):
+class LabelPanel(Labels, Controlled):
     """Labels with a panel in the notebook."""
-
-    _live: LiveOutput | None = None
 
     def next(self) -> LabelTask | None:  # noqa: D102
         task = super().next()
@@ -78,28 +76,14 @@ class LabelPanel(Labels):
     def show(self) -> None:
         """Display the panel in the current cell; an earlier display of it becomes static."""
         self.close()
-        controls = LabelControls(self)
-        state = self._state(super().next())
-        draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        final = partial(bundle, self)
-        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
-        if live.mode == "live":
-            self._live = live
-        else:
-            live.finish(state)
+        self._open(self._state(super().next()), LabelControls(self), partial(bundle, self))
 
     def close(self) -> None:
         """Replace the panel by a static output; the labels stay."""
-        live = self._live
-        self._live = None
-        if live is not None:
-            live.finish(self._state(super().next()))
+        self._finish(self._state(super().next()))
 
     def _state(self, task: LabelTask | None) -> LabelState:
         return LabelState(task, self.done, self.total)
-
-    def _ipython_display_(self) -> None:
-        self.show()
 
 
 class LabelControls:

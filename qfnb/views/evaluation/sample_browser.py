@@ -23,9 +23,9 @@ from ...evaluation.report.text import format_score, metric_title, redact_text, t
 from ...evaluation.samples import Sample
 from .. import components, formats
 from ..components import Html
-from ..display import Bundle, LiveOutput, accept_clicks
+from ..display import Bundle, accept_clicks
 from ..formats import escape, one_line, without_formulas
-from ..panel import PanelWidgets
+from ..panel import Controlled, PanelWidgets
 from .questions import Answer, gain_pill, legend, question_html
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
@@ -136,7 +136,7 @@ class SampleSelection:
     picked: tuple[int, ...] = ()  # indexes of the picked questions, in the order of picking
 
 
-class SampleBrowser:
+class SampleBrowser(Controlled):
     """A page of samples with its controls; static in a notebook without a user, and after
     `close`.
     """
@@ -148,7 +148,6 @@ class SampleBrowser:
         if len(report.models) > 1:
             order = "regression"
         self.selection = SampleSelection(metric, report.models[0], report.models[-1], order=order)
-        self._live: LiveOutput | None = None
         self._paired: dict[tuple[str, str, str], list[AnswerPair]] = {}
 
     @property
@@ -294,25 +293,11 @@ class SampleBrowser:
     def show(self) -> None:
         """Display the browser in the current cell; an earlier display of it becomes static."""
         self.close()
-        controls = SampleControls(self)
-        draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
-        live = LiveOutput(
-            self.selection, widget=controls.build, draw=draw, final=self.bundle, go_on=None
-        )
-        if live.mode == "live":
-            self._live = live
-        else:
-            live.finish(self.selection)
+        self._open(self.selection, SampleControls(self), self.bundle)
 
     def close(self) -> None:
         """Replace the controls by a static page."""
-        live = self._live
-        self._live = None
-        if live is not None:
-            live.finish(self.selection)
-
-    def _ipython_display_(self) -> None:
-        self.show()
+        self._finish(self.selection)
 
     def __repr__(self) -> str:
         return str(self.bundle(self.selection)["text/plain"])

@@ -289,6 +289,7 @@ def _mean_cell(value: Score | Average | Pass, sign: str = "") -> Html:
 def usage_table(report: ReportData) -> Html:
     """Return the use of the answers of each model, without the columns that no model has."""
     columns: list[tuple[str, Callable[[UsageTotals], str]]] = [
+        (tr("Model"), lambda usage: usage.model),
         (tr("Answered"), lambda usage: f"{usage.answered:,} / {usage.total:,}"),
         ("Tokens", lambda usage: _number(usage.tokens)),
         (tr("Median time"), lambda usage: _seconds(usage.latency_p50)),
@@ -298,14 +299,8 @@ def usage_table(report: ReportData) -> Html:
         (tr("Empty"), lambda usage: _number(usage.empty or math.nan)),
         (tr("1,000 answers"), lambda usage: _cost(report, usage)),
     ]
-    heads = [tr("Model")]
-    filled = [[usage.model for usage in report.model_usage]]
-    for head, read in columns:
-        cells = [*map(read, report.model_usage)]
-        if any(cell != NO_VALUE for cell in cells):
-            heads.append(head)
-            filled.append(cells)
-    return components.table(heads, zip(*filled, strict=True), numeric=range(1, len(heads)))
+    numeric = [head for head, _ in columns[1:]]
+    return components.column_table(report.model_usage, columns, numeric)
 
 
 def _number(value: float) -> str:
