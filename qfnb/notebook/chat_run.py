@@ -116,7 +116,10 @@ def parse_frame(text: str) -> Any:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     lines = [line.strip() for line in text.splitlines()]
-    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    rows = []
+    for line in lines:
+        if line.startswith("|"):
+            rows.append(line.strip("|").split("|"))
     if len(rows) > 2:  # below the heads is a rule
         frame = pd.DataFrame(rows[2:], columns=rows[0])
         return frame.map(str.strip).rename(columns=str.strip)
@@ -298,7 +301,10 @@ class ChatRun:
         for stream in self.streams:
             if stream.answer.state in {"waiting", "streaming"}:
                 stream.finish("interrupted")
-        errors = [stream.error for stream in self.streams if stream.error is not None]
+        errors = []
+        for stream in self.streams:
+            if stream.error is not None:
+                errors.append(stream.error)
         if len(errors) == len(self.streams) and not interrupted:
             self._failure = errors[0]
         answer = self._first.answer

@@ -89,10 +89,9 @@ class ConversationStore:
                 return False
             query = "select coalesce(max(position), -1) + 1 from turn where conversation = ?"
             start = database.execute(query, (id_,)).fetchone()[0]
-            rows = [
-                (id_, n, json.dumps(turn, ensure_ascii=False, default=str))
-                for n, turn in enumerate(turns, start)
-            ]
+            rows = []
+            for n, turn in enumerate(turns, start):
+                rows.append((id_, n, json.dumps(turn, ensure_ascii=False, default=str)))
             database.executemany("insert into turn values (?, ?, ?)", rows)
             return True
 

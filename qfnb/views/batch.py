@@ -84,7 +84,10 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
         subtitle=_subtitle(progress),
         is_sandbox=progress.from_sandbox,
     )
-    notes = [components.note("warn", text) for text in (progress.reason, *progress.remarks) if text]
+    notes = []
+    for text in (progress.reason, *progress.remarks):
+        if text:
+            notes.append(components.note("warn", text))
     done: float | None = progress.finished_rows
     if not progress.total and progress.is_finished:
         done = 1

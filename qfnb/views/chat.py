@@ -272,10 +272,9 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
 
 def response_bundle(reply: ResponseReply) -> Bundle:
     """Return a reply of the Responses API; function calls stand where an answer has no text."""
-    calls = [
-        f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`"
-        for call in reply.tool_calls
-    ]
+    calls = []
+    for call in reply.tool_calls:
+        calls.append(f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`")
     answer = StreamedAnswer(
         str(reply.body.get("model") or ""),
         reply.text or "\n\n".join(calls),

@@ -72,7 +72,10 @@ def _lines(parts: Iterable[object]) -> str:
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
     """Return parts as HTML in one string, as text one below the other; empty ones are left out."""
-    visible = [to_html(part) for part in parts if part or isinstance(part, Html)]
+    visible = []
+    for part in parts:
+        if part or isinstance(part, Html):
+            visible.append(to_html(part))
     return Html(separator.join(filter(None, visible)), _lines(visible))
 
 
@@ -323,7 +326,10 @@ def table(
     if not rows:
         return Html()
     lines = "".join(row if isinstance(row, Html) else _row(row, styles) for row in rows)
-    cells = [[*map(to_text, row)] for row in (heads, *rows) if not isinstance(row, Html)]
+    cells = []
+    for row in (heads, *rows):
+        if not isinstance(row, Html):
+            cells.append([*map(to_text, row)])
     text = _lines([caption, Html("", "\n".join(align_columns(cells, numeric=right)))])
     above = wrap("<caption>", caption, "</caption>")
     if is_wide:

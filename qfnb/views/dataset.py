@@ -126,7 +126,10 @@ def _cell(row: Mapping[str, Any], name: str) -> Html:
 
 
 def _row_line(row: Mapping[str, Any], columns: Iterable[str]) -> str:
-    values = [row[name] for name in columns if name in row and name != "history"]
+    values = []
+    for name in columns:
+        if name in row and name != "history":
+            values.append(row[name])
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
     turns = len(row.get("history", ()))
     if turns:

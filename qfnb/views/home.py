@@ -220,7 +220,10 @@ def _reports(home: Home, now: float) -> Html:
 
 def _disk_table(home: Home) -> Html:
     parts = sorted(home.disk.items(), key=lambda item: -item[1])
-    rows = [(name, size(count)) for name, count in parts if count]
+    rows = []
+    for name, count in parts:
+        if count:
+            rows.append((name, size(count)))
     return components.table((tr("Part"), tr("Size")), rows, numeric={1}, caption=home.folder)
 
 

@@ -75,10 +75,9 @@ class LineChart:
 
     def visible(self) -> list[Curve]:
         """Return the curves that have points to draw, at most LINE_POINTS of each."""
-        curves = [
-            replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS))
-            for curve in self.curves
-        ]
+        curves = []
+        for curve in self.curves:
+            curves.append(replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS)))
         return [curve for curve in curves if curve.points]
 
     def _drawable(self, points: Sequence[Point]) -> list[Point]:
@@ -259,7 +258,7 @@ def svg(chart: LineChart, *, has_values: bool = True) -> Html:
     """
     curves = chart.visible()
     if not curves:
-        return Html("")
+        return Html()
     plot = Plot(chart, curves)
     if has_values:
         values = "".join(_hover_columns(plot))

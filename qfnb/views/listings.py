@@ -406,7 +406,10 @@ def list_bundle(
 
 def _name(name: str | None, *remarks: str | None) -> Html:
     """Return a name with its id, origin or model below it, each once."""
-    texts = [one_line(text, MAX_NAME_CHARS) for text in (name, *remarks) if text]
+    texts = []
+    for text in (name, *remarks):
+        if text:
+            texts.append(one_line(text, MAX_NAME_CHARS))
     first, *others = [*dict.fromkeys(texts)] or [""]
     html = components.to_html(first) + "".join(
         f"<br><small>{components.to_html(remark)}</small>" for remark in others
@@ -449,7 +452,10 @@ def _evaluation_steps(rows: Sequence[Row]) -> list[str]:
     questions.
     """
     usable = [row for row in rows if not row["problem"]]
-    ids = [row["id"] for row in usable if row["digest"] == usable[0]["digest"]]
+    ids = []
+    for row in usable:
+        if row["digest"] == usable[0]["digest"]:
+            ids.append(row["id"])
     steps = [tr("to open it: `%qfeval open {id}`", id=newest) for newest in ids[:1]]
     compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
     return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]

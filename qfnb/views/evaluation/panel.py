@@ -112,10 +112,11 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
         subtitle=_subtitle(progress),
         is_sandbox=any(model.batch and model.batch.from_sandbox for model in progress.models),
     )
-    reasons = [
-        components.note("bad", to_plain(line), sign="✕", role="alert" if is_live else "")
-        for line in progress.reason.splitlines()[:3]
-    ]
+    reasons = []
+    for line in progress.reason.splitlines()[:3]:
+        reasons.append(
+            components.note("bad", to_plain(line), sign="✕", role="alert" if is_live else "")
+        )
     bars = [_model_bar(model, progress, is_live=is_live) for model in progress.models]
     return [head, *reasons, *bars]
 
@@ -147,7 +148,7 @@ def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: b
 
 def _scoring_bar(progress: EvaluationProgress) -> Html:
     if progress.state != "scoring":
-        return Html("")
+        return Html()
     done, total = progress.scoring_steps
     if total:
         label = tr("Scoring, step {n} / {total}", n=done, total=total)

@@ -178,7 +178,7 @@ def effect_figure(comparison: Comparison) -> Html:
     high = test.interval.high
     largest = max(abs(value) for value in (low, high, test.difference, 0) if math.isfinite(value))
     if math.isnan(test.difference) or not largest:
-        return Html("")
+        return Html()
     end = linear_ticks(0.0, largest, 2)[-1]
     axis = BarAxis(-end, end, 22, WIDTH - 22)
     drawing = Drawing(46, width=WIDTH)

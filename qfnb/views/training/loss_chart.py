@@ -68,11 +68,10 @@ def loss_chart(progress: TrainingProgress) -> LineChart:
     best = best_checkpoint(points)
     raw = [(axis.x(point), point.training_loss) for point in points]
     training = _smoothed(points, axis)
-    validation = [
-        (axis.x(point), point.validation_loss)
-        for point in points
-        if point.validation_loss is not None
-    ]
+    validation = []
+    for point in points:
+        if point.validation_loss is not None:
+            validation.append((axis.x(point), point.validation_loss))
     return LineChart(
         tr("Loss (nats per token, lower is better)"),
         _finding(training, validation, best),
@@ -98,7 +97,10 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
     curves = []
     ends = []
     for series, name in ((3, "margins"), (4, "accuracies")):
-        values = [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards]
+        values = []
+        for p in points:
+            if p.rewards and name in p.rewards:
+                values.append((axis.x(p), p.rewards[name]))
         if values:
             curves.append(Curve(name, values, series))
             ends.append(f"{name} {format_loss(values[-1][1])}")
@@ -113,15 +115,16 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
     """Return the smoothed training losses of named trainings."""
     points = {name: _finite(run.points) for name, run in runs.items()}
     axis = Axis.of([point for row in points.values() for point in row])
-    curves = [
-        Curve(
-            one_line(name, 16),
-            _smoothed(row, axis),
-            number,
-            SECOND_ROUND_DASH if number > 5 else "",
+    curves = []
+    for number, (name, row) in enumerate(points.items(), 1):
+        curves.append(
+            Curve(
+                one_line(name, 16),
+                _smoothed(row, axis),
+                number,
+                SECOND_ROUND_DASH if number > 5 else "",
+            )
         )
-        for number, (name, row) in enumerate(points.items(), 1)
-    ]
     ends = listed(
         f"{one_line(name, 40)} {format_loss(smooth(row)[-1])}"
         for name, row in points.items()
