@@ -14,6 +14,7 @@ from IPython.core.magic import magics_class
 
 from .. import config, connect, doctor
 from ..base.language import tr, tr_noop, trn
+from ..base.text import listed
 from ..errors import CredentialsError, InvalidArgumentError, QianfanError
 from ..resources.inference.model_choice import DEFAULT_SETTINGS
 from ..wire import catalog
@@ -112,7 +113,9 @@ class AuthMagics(VerbMagics):
         if not name:
             return
         row = catalog.find_model(None, name)
-        kind = row.kind if row else "chat"
+        kind = "chat"
+        if row:
+            kind = row.kind
         if kind not in DEFAULT_SETTINGS:
             PARSER.error(
                 tr(
@@ -128,7 +131,7 @@ class AuthMagics(VerbMagics):
         try:
             keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
         except (StdinNotImplementedError, EOFError):
-            variables = tr(", ").join(f"QIANFAN_{name.upper()}" for name in names)
+            variables = listed(f"QIANFAN_{name.upper()}" for name in names)
             raise CredentialsError(
                 tr(
                     "nobody can type a key here: set {variables} in the environment instead",
@@ -161,7 +164,7 @@ def describe_platform() -> str:
         host = tr("Qianfan")
     else:
         host = tr("custom platform")
-    return f"{host} {current.host} ({tr(', ').join(current.kinds)})"
+    return f"{host} {current.host} ({listed(current.kinds)})"
 
 
 def describe_access() -> Access:

@@ -13,7 +13,7 @@ from IPython.core.magic import line_cell_magic, magics_class
 
 from .._jobs.background_batch import BackgroundBatch
 from ..base.language import tr, tr_noop, trn
-from ..base.text import did_you_mean
+from ..base.text import did_you_mean, listed
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import parser
@@ -248,7 +248,7 @@ class BatchMagics(VerbMagics):
         from ..batching.journal_store import existing_journal_path  # noqa: PLC0415
 
         if not file:
-            suffixes = tr(", ").join(export.WRITERS)
+            suffixes = listed(export.WRITERS)
             PARSER.error(
                 tr("save needs a file that ends in one of {suffixes}", suffixes=suffixes),
                 "%qfbatch save answers.csv",
@@ -417,7 +417,7 @@ def batch_arguments(shell: Any, options: Namespace) -> dict[str, Any]:
 
 def _response_format(name: str, variables: Mapping[str, Any]) -> Any:
     if name not in FORMATS and not name.startswith("pydantic:"):
-        formats = tr(", ").join(FORMATS)
+        formats = listed(FORMATS)
         PARSER.error(
             tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=formats)
         )

@@ -184,9 +184,13 @@ class ChatMagics(Magics):
 
     def _draw(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""
-        words = [await_cell.AWAIT_OPTION] if options.awaited else []
-        words += ["-m", options.model] if options.model else []
-        words += ["-o", options.out] if options.out else []
+        words = []
+        if options.awaited:
+            words = [await_cell.AWAIT_OPTION]
+        if options.model:
+            words += ["-m", options.model]
+        if options.out:
+            words += ["-o", options.out]
         return self.shell.run_cell_magic("qfimage", " ".join(words), text)  # type: ignore[union-attr]
 
     def _ask_in_cell(self, options: Namespace, request: CellRequest) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from .. import connect
 from .._notices import collecting
 from ..base.language import tr
-from ..base.text import did_you_mean
+from ..base.text import did_you_mean, listed
 from ..errors import InvalidArgumentError, QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
@@ -68,7 +68,7 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     kind, colon, variable = name.partition(":")
     if kind != "pydantic" or not colon:
         if name not in FORMATS:
-            formats = tr(", ").join(FORMATS)
+            formats = listed(FORMATS)
             raise InvalidArgumentError(
                 tr(
                     "-f {name}: must be one of {formats} or pydantic:NAME",
@@ -116,7 +116,10 @@ def parse_frame(text: str) -> Any:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     lines = [line.strip() for line in text.splitlines()]
-    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    rows = []
+    for line in lines:
+        if line.startswith("|"):
+            rows.append(line.strip("|").split("|"))
     if len(rows) > 2:  # below the heads is a rule
         frame = pd.DataFrame(rows[2:], columns=rows[0])
         return frame.map(str.strip).rename(columns=str.strip)
@@ -170,7 +173,9 @@ class AnswerStream:
         self.earlier += filter(None, [self._join_pieces()])
         self.pieces = []
         reasoning = self.answer.reasoning
-        state = "streaming" if self.answer.steps else "waiting"
+        state = "waiting"
+        if self.answer.steps:
+            state = "streaming"
         self.change(text="", reasoning=f"{reasoning}\n\n" if reasoning else "", state=state)
 
     def keep_as_preface(self) -> None:
@@ -296,7 +301,10 @@ class ChatRun:
         for stream in self.streams:
             if stream.answer.state in {"waiting", "streaming"}:
                 stream.finish("interrupted")
-        errors = [stream.error for stream in self.streams if stream.error is not None]
+        errors = []
+        for stream in self.streams:
+            if stream.error is not None:
+                errors.append(stream.error)
         if len(errors) == len(self.streams) and not interrupted:
             self._failure = errors[0]
         answer = self._first.answer

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import config
 from ..base.language import tr, tr_noop, trn
-from ..base.text import clip, did_you_mean, labelled, near_miss, turn_text
+from ..base.text import clip, did_you_mean, labelled, listed, near_miss, turn_text
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.arguments import Messages
@@ -89,10 +89,9 @@ class ConversationStore:
                 return False
             query = "select coalesce(max(position), -1) + 1 from turn where conversation = ?"
             start = database.execute(query, (id_,)).fetchone()[0]
-            rows = [
-                (id_, n, json.dumps(turn, ensure_ascii=False, default=str))
-                for n, turn in enumerate(turns, start)
-            ]
+            rows = []
+            for n, turn in enumerate(turns, start):
+                rows.append((id_, n, json.dumps(turn, ensure_ascii=False, default=str)))
             database.executemany("insert into turn values (?, ?, ?)", rows)
             return True
 
@@ -211,7 +210,7 @@ class Conversations:
     def __getitem__(self, name: str) -> Messages:
 
         if name not in self._bound:
-            names = tr(", ").join(self._bound) or tr("none yet")
+            names = listed(self._bound) or tr("none yet")
             raise InvalidArgumentError(
                 tr(
                     "no conversation {name!r} in this kernel; there are: {names}",
@@ -353,7 +352,7 @@ class Conversations:
         conversations = self._on_disk()
         matches = conversations.find(key)
         if len(matches) > 1:
-            numbers = tr(", ").join(str(row.id) for row in matches)
+            numbers = listed(str(row.id) for row in matches)
             raise InvalidArgumentError(
                 tr(
                     "several conversations are named {name!r}: delete one by its number: {numbers}",
@@ -415,7 +414,7 @@ class Conversations:
         path = Path(file).expanduser()
         writers = {".json": _as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
-            suffixes = tr(", ").join(writers)
+            suffixes = listed(writers)
             raise InvalidArgumentError(
                 tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=suffixes)
             )

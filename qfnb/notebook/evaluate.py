@@ -416,7 +416,9 @@ class EvalMagics(VerbMagics):
             is_variable = word in user_variables(self.shell)
             report = evaluate_inputs.find_report(self.shell, word) if is_variable else word
             reports.append(report or None)
-        pair = (model, other or model) if model else None
+        pair = None
+        if model:
+            pair = (model, other or model)
         return self._store(options, _evaluation().diff(*reports, pair))
 
     def do_trend(self, options: Namespace, metric: str = "") -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean
+from ..base.text import clip, did_you_mean, listed
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from . import parser
@@ -179,7 +179,9 @@ def resolve_model(shell: Any, word: str) -> Any:
         "others: -m {name} for a model that is not listed, -e for an endpoint",
         name=clip(word, MAX_WORD_CHARS),
     )
-    cell = "" if shell is None else "\n%qfeval help"
+    cell = "\n%qfeval help"
+    if shell is None:
+        cell = ""
     raise InvalidArgumentError(f"{tr(text, word=repr(word), hint=hint)}\n{others}{cell}")
 
 
@@ -210,7 +212,7 @@ def read_benchmark(options: Namespace) -> None:
             tr(
                 "--benchmark {value}: NAME:PATH, NAME being one of {names}",
                 value=options.benchmark,
-                names=tr(", ").join(benchmarks.LOADERS),
+                names=listed(benchmarks.LOADERS),
             )
         )
     subjects = split_names(options.subjects) or None
@@ -263,7 +265,7 @@ def resolve_data(
             tr(
                 "--data {name}: must be a file that ends in {suffixes}, or ds-...",
                 name=repr(name),
-                suffixes=tr(", ").join(DATA_SUFFIXES),
+                suffixes=listed(DATA_SUFFIXES),
             )
         )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
@@ -315,7 +317,9 @@ def read_questions(
     if reference_name or needs_reference:
         _validate_column(reference, columns, "--reference")
     if not options.keep_wrong_rows:
-        needed = [reference] if needs_reference else []
+        needed = []
+        if needs_reference:
+            needed = [reference]
         _refuse_empty_cells(rows, [*(asked_columns or [prompt]), *needed])
     renamed = {PROMPT: prompt}
     if reference_name:
@@ -337,7 +341,7 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
                 "names it",
                 name=repr(name),
                 hint=did_you_mean(name, columns),
-                columns=clip(tr(", ").join(columns), MAX_WORD_CHARS),
+                columns=clip(listed(columns), MAX_WORD_CHARS),
                 option=option,
             )
         )
@@ -350,7 +354,7 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str
         empty = [index for index, row in enumerate(rows) if not to_text(row.get(column)).strip()]
         if not empty:
             continue
-        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS]))
+        indexes = listed(empty[:MAX_NAMED_ROWS])
         if len(empty) > MAX_NAMED_ROWS:
             indexes += "…"
         raise InvalidArgumentError(
@@ -412,7 +416,9 @@ def resolve_evaluators(
 
     judge_names = split_names(options.judge)
     if not judge_names and (options.pairwise or options.fresh):
-        option = "--pairwise" if options.pairwise else "--fresh"
+        option = "--fresh"
+        if options.pairwise:
+            option = "--pairwise"
         raise InvalidArgumentError(
             tr("{option} is about a judge: --judge MODEL names one", option=option)
         )
@@ -461,7 +467,7 @@ def _validate_name(option: str, value: str, names: Sequence[str]) -> None:
                 option=option,
                 value=value,
                 hint=did_you_mean(value.lower().replace("-", "_"), names),
-                names=tr(", ").join(names),
+                names=listed(names),
             )
         )
 
@@ -544,5 +550,5 @@ def find_only_report(shell: Any) -> Any:
     values = [find_report(shell, name) for name in names]
     reports = {id(report): report for report in values}
     if len(reports) > 1:
-        raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
+        raise InvalidArgumentError(tr("which report? {names}", names=listed(names)))
     return next(iter(reports.values()), None)

@@ -87,11 +87,10 @@ def _ended_trainings(shell: Any) -> list[tuple[str, TrainingProgress]]:
     """Return the newest training of this kernel with its variable, if it has ended well."""
     from ..trainer import LLMFinetune  # noqa: PLC0415
 
-    trainings = [
-        (name, v.progress)
-        for name, v in user_variables(shell).items()
-        if isinstance(v, LLMFinetune)
-    ]
+    trainings = []
+    for name, v in user_variables(shell).items():
+        if isinstance(v, LLMFinetune):
+            trainings.append((name, v.progress))
     newest = sorted(trainings, key=lambda training: training[1].started_at or 0.0)[-1:]
     return [(name, row) for name, row in newest if row.finished and not (row.failed or row.stopped)]
 
@@ -229,10 +228,9 @@ def collect(shell: Any = None) -> Home:
     except QianfanError as error:
         problem = paste_safe(str(error).splitlines()[0])
     activities = [*_trainings(), *_evaluations_and_batches()]
-    reports = [
-        Report(paste_safe(record.path), record.models, record.saved)
-        for record in records.list_reports()
-    ]
+    reports = []
+    for record in records.list_reports():
+        reports.append(Report(paste_safe(record.path), record.models, record.saved))
     return Home(
         version=importlib.metadata.version("qfnb"),
         access=access,
@@ -363,7 +361,8 @@ def _bytes_of(path: Path) -> int:
     total = 0
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):  # deleted a moment ago
-            total += file.stat().st_size if file.is_file() else 0
+            if file.is_file():
+                total += file.stat().st_size
     return total
 
 
@@ -385,7 +384,10 @@ def clean(days: int, *, asks: bool) -> str:
         raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
     limit = time.time() - days * DAY_S
     finished = [row for row in list_journals() if row.state in {"done", "cancelled", "stopped"}]
-    names = [row.name for row in finished if row.updated <= limit]
+    names = []
+    for row in finished:
+        if row.updated <= limit:
+            names.append(row.name)
     folder = config.state_dir()
     # nothing reads these any more: old logs, states that were moved aside
     leftovers = [*folder.glob("sandbox/server.log.old"), *folder.glob("sandbox/state.*.*old")]

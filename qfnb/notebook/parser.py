@@ -291,7 +291,9 @@ class Parser(argparse.ArgumentParser):
 
     def translate(self, message: str) -> str:
         """Return a text of the help in the user's language, its placeholders replaced by facts."""
-        text = tr(message) if message else ""
+        text = ""
+        if message:
+            text = tr(message)
         for name, fact in self._facts.items():
             text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
         return text
@@ -334,7 +336,9 @@ class Parser(argparse.ArgumentParser):
             flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
             name = option.lstrip("-")
             match = flags.get(SYNONYMS.get(name, "")) or flags.get(closest(name, flags) or "")
-            hint = tr("; did you mean {match}?", match=match) if match else ""
+            hint = ""
+            if match:
+                hint = tr("; did you mean {match}?", match=match)
             message = tr("unknown option {option!r}{hint}", option=option, hint=hint)
             self.error(message, correction=(option, match) if match else ("", ""))
         return options, text
@@ -439,7 +443,9 @@ def variable_name(text: str) -> str:
 
 def user_variables(shell: Any) -> dict[str, Any]:
     """Return the notebook's variables; none without a shell, on the command line."""
-    namespace: dict[str, Any] = {} if shell is None else shell.user_ns
+    namespace: dict[str, Any] = {}
+    if shell is not None:
+        namespace = shell.user_ns
     return namespace
 
 

@@ -334,7 +334,9 @@ class TrainMagics(VerbMagics):
         from ..views.training.sweep import STARTED  # noqa: PLC0415
 
         store_variable(self.shell, options.out, job)
-        notice = tr(STARTED) if isinstance(job, Sweep) and job.is_running else ""
+        notice = ""
+        if isinstance(job, Sweep) and job.is_running:
+            notice = tr(STARTED)
         _panel_class(job)(job).show(notice)
 
     def _insert_cell(self, code: str, progress: TrainingProgress, notice: str) -> None:

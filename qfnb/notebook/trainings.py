@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import connect
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean
+from ..base.text import clip, did_you_mean, listed
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from ..wire.finetune import TrainMode
@@ -414,7 +414,9 @@ def _services(shell: Any) -> Iterator[tuple[set[str], str]]:
     for trainer in reversed(list_trainers(shell)):
         yield _names_of(trainer), trainer.progress.service_endpoint
     runs = run_store.list_runs()
-    here = platform_name(connect.current_platform()) if runs else ""
+    here = ""
+    if runs:
+        here = platform_name(connect.current_platform())
     for run in runs:
         if run.facts.get("platform") == here:
             names = {run.id, str(run.facts.get("name")), str(run.facts.get("task_id"))}
@@ -529,7 +531,7 @@ def _find_endpoint(name: str) -> str:
             "-e {name}: no service of this account has this name{hint}\nIts services: {names}",
             name=name,
             hint=did_you_mean(name, names),
-            names=clip(tr(", ").join(names), MAX_NAMES_CHARS),
+            names=clip(listed(names), MAX_NAMES_CHARS),
         )
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from IPython.core.magic import Magics, line_magic, no_var_expand
 
 from ..base.language import tr
-from ..base.text import near_miss
+from ..base.text import listed, near_miss
 from ..errors import InvalidArgumentError
 from ..views.display import display_mode
 from .await_cell import INTERRUPT_GRACE_S, run_in_cell
@@ -84,7 +84,7 @@ class VerbParser(Parser):
         """
         accepted = {name for name, option in self.options.items() if verb in option.verbs}
         if unknown := used_options(options).keys() - accepted - {"awaited"}:
-            names = tr(", ").join(sorted(unknown))
+            names = listed(sorted(unknown))
             self.error(
                 tr("{magic} {verb} takes no {options}", magic=self.prog, verb=verb, options=names)
             )
@@ -180,7 +180,7 @@ class VerbMagics(Magics):
             self.parser.error(text, f"{self.parser.prog} {match} {remaining}".rstrip())
         if self.needs_verb and verb and not verb.startswith("-"):
             cell = self._propose_verb(verb)
-            verbs = tr(", ").join(self.parser.verbs)
+            verbs = listed(self.parser.verbs)
             hint = "" if cell else tr(": use {verbs}", verbs=verbs)
             text = tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts)
             self.parser.error(text, cell)

@@ -16,7 +16,7 @@ from ..evaluation.samples import REFERENCES
 from . import components, formats
 from .components import Html, State
 from .display import Bundle
-from .formats import one_line
+from .formats import dotted, one_line
 from .panel import Panel
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
@@ -84,7 +84,10 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
         subtitle=_subtitle(progress),
         is_sandbox=progress.from_sandbox,
     )
-    notes = [components.note("warn", text) for text in (progress.reason, *progress.remarks) if text]
+    notes = []
+    for text in (progress.reason, *progress.remarks):
+        if text:
+            notes.append(components.note("warn", text))
     done: float | None = progress.finished_rows
     if not progress.total and progress.is_finished:
         done = 1
@@ -183,14 +186,14 @@ class BatchPanel(Panel):
 
 
 def _title(progress: BatchProgress) -> str:
-    return " · ".join(filter(None, [tr("Batch"), progress.rows_name or progress.name]))
+    return dotted(tr("Batch"), progress.rows_name or progress.name)
 
 
 def _subtitle(progress: BatchProgress) -> str:
     facts = [progress.name if progress.rows_name else "", progress.model]
     if progress.mode == "offline":
         facts.append(tr("offline, at the price of offline batches"))
-    return " · ".join(filter(None, facts))
+    return dotted(*facts)
 
 
 def _state(progress: BatchProgress, *, is_live: bool) -> State:
@@ -238,7 +241,7 @@ def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True)
         parts.append(trn("{n} row from the cache", "{n} rows from the cache", progress.cached))
     if progress.retried:
         parts.append(trn("{n} retry", "{n} retries", progress.retried))
-    return " · ".join(filter(None, parts))
+    return dotted(*parts)
 
 
 def _in_flight(progress: BatchProgress) -> str:
@@ -269,7 +272,7 @@ def _token_remark(progress: BatchProgress, tokens: int) -> str:
     if budget is not None:
         share = _percent(tokens, budget)
         parts.append(tr("{share}% of the budget of {budget}", share=share, budget=f"{budget:,}"))
-    return " · ".join(parts)
+    return dotted(*parts)
 
 
 def _cost_remark(progress: BatchProgress) -> str:
@@ -303,8 +306,6 @@ def _failures(progress: BatchProgress) -> Html:
     for failure in reversed(progress.latest_failures):
         reason = f"{failure.error}: {one_line(failure.message, 160)}"
         rows.append((failure.number, one_line(failure.input, 40), reason))
-    if not rows:
-        return Html("")
     failed = f"{progress.failed:,}"
     caption = tr("Latest failures, {shown} of {failed}", shown=len(rows), failed=failed)
     heads = (tr("Row"), tr("Input"), tr("Reason"))
@@ -318,7 +319,8 @@ def _next_steps(progress: BatchProgress) -> list[str]:
         how = tr("run the cell again")
     if not progress.is_finished:
         steps = [tr("to follow it: `%qfbatch show`")]
-        steps += [tr("after a restart of the kernel: {how}", how=how)] if progress.name else []
+        if progress.name:
+            steps.append(tr("after a restart of the kernel: {how}", how=how))
         return steps
     if not progress.name:
         return []

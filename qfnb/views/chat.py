@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any, Final, Literal
 
 from ..base.language import tr, tr_noop, trn
-from ..base.text import clip, turn_text
+from ..base.text import clip, listed, turn_text
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.responses import ResponseReply
@@ -41,8 +41,11 @@ def steps_html(steps: Sequence[ToolStep], running: str = "") -> Html:
     for step in steps:
         call = describe_call(step.call, 120)
         time = formats.seconds(step.seconds)
-        sign = "✕" if step.is_error else "⚙"
-        outcome = f" {escape(one_line(step.result, 100))}" if step.is_error else ""
+        sign = "⚙"
+        outcome = ""
+        if step.is_error:
+            sign = "✕"
+            outcome = f" {escape(one_line(step.result, 100))}"
         summary = f"{sign} <code>{escape(call)}</code>{outcome} · {time}"
         arguments = json.dumps(step.call.arguments, ensure_ascii=False, indent=1, default=str)
         texts = {
@@ -170,7 +173,7 @@ def _tokens(answer: StreamedAnswer) -> str:
         details.append(tr("{n} cached", n=f"{answer.cached_tokens:,}"))
     count = f"{answer.tokens:,} tokens"
     if details:
-        return tr("{count} ({details})", count=count, details=tr(", ").join(details))
+        return tr("{count} ({details})", count=count, details=listed(details))
     return count
 
 
@@ -186,8 +189,12 @@ def _cost(answer: StreamedAnswer) -> str:
 
 def ending_note(answer: StreamedAnswer) -> Html:
     """Return how an unfinished answer stands or ended, "" for a finished one."""
-    role: components.Role = "alert" if answer.state == "failed" else "status"
-    arrived = tr("This is what had arrived.") if answer.text else ""
+    role: components.Role = "status"
+    if answer.state == "failed":
+        role = "alert"
+    arrived = ""
+    if answer.text:
+        arrived = tr("This is what had arrived.")
     if answer.is_cut_while_thinking:
         return components.note("warn", tr(CUT_WHILE_THINKING), sign="⚠︎", role=role)
     if answer.state == "interrupted":
@@ -225,15 +232,20 @@ def html(answer: StreamedAnswer) -> Html:
     if answer.preface:
         content += f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>'
     content += steps_html(answer.steps, answer.running)
-    content += _body(answer) if answer.text else ""
+    if answer.text:
+        content += _body(answer)
     content += ending_note(answer)
     if status := status_line(answer):
         content += f'<div class="qf-sub" role="status">{escape(status)}</div>'
-    mark = components.sandbox_mark() if answer.from_sandbox else ""
+    mark = ""
+    if answer.from_sandbox:
+        mark = components.sandbox_mark()
     facts = components.footer(mark, *footer(answer)) + components.dim_lines(*answer.notices)
     # screen readers say it
     content += f'<div role="status">{facts}</div>' if answer.state == "done" else facts
-    busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
+    busy = ""
+    if answer.state in {"waiting", "streaming"}:
+        busy = ' aria-busy="true"'
     return Html(f'<article class="qf-answer"{busy}>{content}</article>')
 
 
@@ -246,7 +258,9 @@ def text(answer: StreamedAnswer) -> str:
         lines.append(indent(reasoning, "  │ ", lambda _: True))
     lines += [answer.preface, steps_html(answer.steps).text, answer.text]
     lines.append(ending_note(answer).text or status_line(answer))
-    mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
+    mark = []
+    if answer.from_sandbox:
+        mark = [tr(components.SANDBOX_MARK)]
     lines += [f"[{' · '.join([*mark, *footer(answer)])}]", *answer.notices]
     return "\n".join(filter(None, map(strip_controls, lines)))
 
@@ -258,10 +272,9 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
 
 def response_bundle(reply: ResponseReply) -> Bundle:
     """Return a reply of the Responses API; function calls stand where an answer has no text."""
-    calls = [
-        f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`"
-        for call in reply.tool_calls
-    ]
+    calls = []
+    for call in reply.tool_calls:
+        calls.append(f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`")
     answer = StreamedAnswer(
         str(reply.body.get("model") or ""),
         reply.text or "\n\n".join(calls),
@@ -369,7 +382,9 @@ def conversation_bundle(view: ConversationView) -> Bundle:
     title = f"{tr('Conversation')} · {view.name}"
     count = trn("{n} turn", "{n} turns", len(view.turns))
     earlier = len(view.turns) - MAX_TURNS
-    more = trn("{n} earlier turn", "{n} earlier turns", earlier) if earlier > 0 else ""
+    more = ""
+    if earlier > 0:
+        more = trn("{n} earlier turn", "{n} earlier turns", earlier)
     turns = [_turn_html(turn) for turn in view.turns[-MAX_TURNS:]]
     step = tr("to go on: `%%qfchat --session {name}`", name=view.name)
     head = components.header(title, subtitle=f"{count} · {formats.as_of(view.updated)}")

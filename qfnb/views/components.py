@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, Self
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from ..base.language import html_lang, tr, tr_noop
 from ..base.text import align_columns, labelled
 from .formats import as_of, escape, one_line
 from .stylesheet import output_sheet
+
+T = TypeVar("T")
 
 Fold = tuple[object, object, object]
 """A title, a grey remark ("" for none), and what is folded."""
@@ -30,6 +32,9 @@ SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "ba
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
+
+NO_VALUE: Final = "–"
+"""The cell of a number that is not known."""
 
 MAX_TEXT: Final = 900
 """Characters of a remark in a terminal."""
@@ -67,7 +72,10 @@ def _lines(parts: Iterable[object]) -> str:
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
     """Return parts as HTML in one string, as text one below the other; empty ones are left out."""
-    visible = [to_html(part) for part in parts if part or isinstance(part, Html)]
+    visible = []
+    for part in parts:
+        if part or isinstance(part, Html):
+            visible.append(to_html(part))
     return Html(separator.join(filter(None, visible)), _lines(visible))
 
 
@@ -111,6 +119,20 @@ def stack(*blocks: object) -> Html:
     return Html(f'<div class="qf-stack" lang="{html_lang()}">{join(blocks)}</div>')
 
 
+def wrap(before: str, content: object, after: str) -> Html:
+    """Return content between two pieces of HTML, "" without content."""
+    if content:
+        return Html(f"{before}{to_html(content)}{after}", to_text(content))
+    return Html()
+
+
+def _attribute(name: str, value: str) -> str:
+    """Return an attribute of an element, "" without a value."""
+    if value:
+        return f' {name}="{escape(value)}"'
+    return ""
+
+
 def header(
     title: object,
     *,
@@ -129,12 +151,16 @@ def header(
         is_sandbox: whether all of it is of the sandbox.
         mark: the text of the sandbox's mark, where only a part is.
     """
-    words = mark or (tr(SANDBOX_MARK) if is_sandbox else "")
-    badge = sandbox_mark(words) if words else ""
-    side = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
+    words = mark
+    if is_sandbox:
+        words = words or tr(SANDBOX_MARK)
+    text = to_text(title)
+    badge = ""
+    if words:
+        badge = sandbox_mark(words)
+        text = f"{text} [{words}]"
+    side = wrap('<span class="qf-side" role="status">', pill, "</span>")
     name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{badge}</div>'
-    mark_text = f" [{words}]" if words else ""
-    text = f"{to_text(title)}{mark_text}"
     if pill:
         text = labelled(text, to_text(pill))
     html = f'<header class="qf-head">{name}{side}{dim_lines(subtitle)}</header>'
@@ -155,7 +181,7 @@ def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
     """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer
     shows.
     """
-    title = f' title="{escape(raw)}"' if raw else ""
+    title = _attribute("title", raw)
     sign = sign or SIGNS[kind]
     words = f'<span aria-hidden="true">{sign}</span> {escape(label)}'
     return Html(f'<span class="qf-pill qf-{kind}"{title}>{words}</span>', f"{sign} {label}")
@@ -223,11 +249,11 @@ def key_numbers(*numbers: tuple[object, object, object]) -> Html:
         for label, value, remark in numbers
     )
     text = " · ".join(labelled(*map(to_text, number)) for number in numbers)
-    return Html(f'<dl class="qf-nums">{cells}</dl>' if cells else "", text)
+    return wrap('<dl class="qf-nums">', Html(cells, text), "</dl>")
 
 
 def _small(remark: object) -> str:
-    return f" <small>{to_html(remark)}</small>" if remark else ""
+    return wrap(" <small>", remark, "</small>")
 
 
 def note(
@@ -236,19 +262,20 @@ def note(
     """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read
     aloud at once.
     """
-    role_attribute = f' role="{role}"' if role else ""
-    before = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
-    after = f" {to_html(remedy)}" if remedy else ""
+    before = wrap('<span aria-hidden="true">', sign, "</span> ")
+    after = wrap(" ", remedy, "")
     content = f"<b>{before}{to_html(statement)}</b>{after}"
     text = " ".join(filter(None, map(to_text, (sign, statement, remedy))))
-    return Html(f'<div class="qf-note qf-{kind}"{role_attribute}>{content}</div>', text)
+    return Html(f'<div class="qf-note qf-{kind}"{_attribute("role", role)}>{content}</div>', text)
 
 
 def button(label: str, tooltip: str, *, is_disabled: bool) -> Html:
     """Return a button of an output that is drawn without widgets; the page says when it is
     pressed.
     """
-    state = " disabled" if is_disabled else ""
+    state = ""
+    if is_disabled:
+        state = " disabled"
     title = f'title="{escape(tooltip)}"'
     attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts {title}{state}'
     return Html(f"<button {attributes}>{escape(label)}</button>")
@@ -256,18 +283,19 @@ def button(label: str, tooltip: str, *, is_disabled: bool) -> Html:
 
 def dim_lines(*lines: object) -> Html:
     """Return remarks in small grey type, a line each; "" without any that is not empty."""
-    content = join(lines, "<br>")
-    return Html(f'<div class="qf-sub">{content}</div>' if content else "", content.text)
+    return wrap('<div class="qf-sub">', join(lines, "<br>"), "</div>")
 
 
 def folds(*details: Fold, is_open: bool = False, is_first_open: bool = False) -> Html:
     """Return details, folded unless the page is to be printed."""
     blocks = ""
     for title, remark, content in details:
-        opening = " open" if is_open or (is_first_open and not blocks) else ""
+        opening = ""
+        if is_open or (is_first_open and not blocks):
+            opening = " open"
         summary = f"<summary>{to_html(title)}{_small(remark)}</summary>"
         blocks += f"<details{opening}>{summary}{to_html(content)}</details>"
-    return Html(f'<div class="qf-more">{blocks}</div>' if blocks else "")
+    return wrap('<div class="qf-more">', Html(blocks), "</div>")
 
 
 def table(
@@ -279,7 +307,7 @@ def table(
     is_wide: bool = False,
     css: str = "",
 ) -> Html:
-    """Return a table; its first column names the rows.
+    """Return a table, "" without a row; its first column names the rows.
 
     Args:
         heads: one for each column.
@@ -295,14 +323,46 @@ def table(
         f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads)
     )
     rows = [*rows]
+    if not rows:
+        return Html()
     lines = "".join(row if isinstance(row, Html) else _row(row, styles) for row in rows)
-    cells = [[*map(to_text, row)] for row in (heads, *rows) if not isinstance(row, Html)]
+    cells = []
+    for row in (heads, *rows):
+        if not isinstance(row, Html):
+            cells.append([*map(to_text, row)])
     text = _lines([caption, Html("", "\n".join(align_columns(cells, numeric=right)))])
-    above = f"<caption>{to_html(caption)}</caption>" if caption else ""
-    css = css or ("qf-wide" if is_wide else "")
-    style = f' class="{css}"' if css else ""
+    above = wrap("<caption>", caption, "</caption>")
+    if is_wide:
+        css = css or "qf-wide"
+    style = _attribute("class", css)
     content = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
     return Html(f'<div class="qf-scroll"><table{style}>{content}</table></div>', text)
+
+
+def column_table(
+    rows: Sequence[T],
+    columns: Iterable[tuple[str, Callable[[T], object]]],
+    numeric: Container[str],
+    *,
+    is_wide: bool = False,
+) -> Html:
+    """Return a table with a line for each row, without the columns that say nothing of any.
+
+    Args:
+        rows: any values.
+        columns: the head of each, and what returns its cell of a row.
+        numeric: heads of the columns that are right-aligned.
+        is_wide: as wide as the panel.
+    """
+    heads: list[str] = []
+    filled = []
+    for head, read in columns:
+        cells = [read(row) or "" for row in rows]
+        if not {*cells} <= {"", NO_VALUE}:
+            heads.append(head)
+            filled.append(cells)
+    right = [n for n, head in enumerate(heads) if head in numeric]
+    return table(heads, zip(*filled, strict=True), numeric=right, is_wide=is_wide)
 
 
 def _row(cells: Sequence[object], styles: Sequence[str]) -> str:
@@ -319,8 +379,10 @@ def facts(*pairs: tuple[object, object]) -> Html:
 
 
 def part(title: str, *blocks: object) -> Html:
-    """Return blocks below a heading."""
+    """Return blocks below a heading, "" where all of them are empty."""
     content = join(blocks)
+    if not content:
+        return Html()
     html = f'<div class="qf-part"><h4>{escape(title)}</h4>{content}</div>'
     return Html(html, _lines([title, content]))
 
@@ -334,7 +396,7 @@ def side_by_side(*parts: object) -> Html:
 def footer(*remarks: object) -> Html:
     """Return the last line of an output; empty remarks are left out."""
     parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)
-    return Html(f'<footer class="qf-foot">{parts}</footer>' if parts else "", _lines(remarks))
+    return wrap('<footer class="qf-foot">', Html(parts, _lines(remarks)), "</footer>")
 
 
 def next_steps(*steps: str) -> Html:

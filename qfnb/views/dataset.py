@@ -100,12 +100,9 @@ def _table(dataset: Dataset) -> Html:
     columns = [name for name in dataset.columns if name != "history"]
     visible = columns[:MAX_COLUMNS]
     hidden = len(columns) - len(visible)
+    more = []
     if hidden:
-        more = [trn("and {n} more column", "and {n} more columns", hidden)]
-    else:
-        more = []
-    if not dataset.rows:
-        return Html()
+        more.append(trn("and {n} more column", "and {n} more columns", hidden))
     rows = []
     for row in dataset.rows[:MAX_ROWS]:
         cells: list[object] = [_cell(row, name) for name in visible]
@@ -129,7 +126,10 @@ def _cell(row: Mapping[str, Any], name: str) -> Html:
 
 
 def _row_line(row: Mapping[str, Any], columns: Iterable[str]) -> str:
-    values = [row[name] for name in columns if name in row and name != "history"]
+    values = []
+    for name in columns:
+        if name in row and name != "history":
+            values.append(row[name])
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
     turns = len(row.get("history", ()))
     if turns:
@@ -174,6 +174,8 @@ def step_bundle(step: TransferStep) -> Bundle:
     words = tr(_STEPS[step.kind][share >= 1])
     if step.kind == "upload":
         words += f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB"
-    kind: components.Kind = "ok" if share >= 1 else "run"
+    kind: components.Kind = "run"
+    if share >= 1:
+        kind = "ok"
     bar = components.progress_bar(share, 1, words, kind=kind)
     return {"text/plain": f"{components.SIGNS[kind]} {words}", "text/html": components.output(bar)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from ..base.text import terminal_cells
@@ -22,89 +21,7 @@ STYLES: Final = {"g": "#ccc", "x": "#888", "e": "#222", "z": "#888"}
 WIDTH: Final = 760
 """Of a picture, in pixels."""
 
-# width of a narrow character on a narrow page, where `look.css` draws texts larger
-COLUMN_PX: Final = 9.2
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A line through points of the picture; `css` is of `look.css`, `colour` is for where there is
-    none.
-    """
-
-    points: Sequence[tuple[float, float]]
-    css: str
-    colour: str
-    width: float = 1.0
-    dash: str = ""
-    opacity: float = 1.0
-
-    def svg(self) -> str:
-        """Return the line as SVG."""
-        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
-        style = (
-            f'class="{self.css}" fill="none" stroke="{self.colour}" stroke-width="{self.width:g}"'
-        )
-        if self.dash:
-            style += f' stroke-dasharray="{self.dash}"'
-        if self.opacity < 1:
-            style += f' stroke-opacity="{self.opacity:g}"'
-        return f'<path {style} stroke-linejoin="round" d="M{path}"/>'
-
-
-@dataclass(frozen=True)
-class ChartLabel:
-    """A text of the picture; `anchor` is start, middle or end."""
-
-    x: float
-    y: float
-    text: str
-    anchor: str
-    is_strong: bool = False
-
-    def svg(self) -> str:
-        """Return the text as SVG."""
-        if self.is_strong:
-            strong = ' class="k" font-weight="600"'
-        else:
-            strong = ""
-        place = f'x="{self.x:.1f}" y="{self.y:.1f}" text-anchor="{self.anchor}"'
-        return f"<text{strong} {place}>{escape(self.text)}</text>"
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in the colour of a series (from 1), with words on hover."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    series: int
-    words: str
-
-    def svg(self) -> str:
-        """Return the rectangle as SVG."""
-        size = (
-            f'x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
-        )
-        return f'<rect {_fill(self.series)} fill-opacity="0.75" {size}>{hover(self.words)}</rect>'
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A point in the colour of a series (from 1), with words on hover."""
-
-    x: float
-    y: float
-    series: int
-    words: str
-    radius: float
-
-    def svg(self) -> str:
-        """Return the point as SVG."""
-        place = f'r="{self.radius:g}" cx="{self.x:.1f}" cy="{self.y:.1f}"'
-        return f"<circle {_fill(self.series)} {place}>{hover(self.words)}</circle>"
+Point = tuple[float, float]
 
 
 def _fill(series: int) -> str:
@@ -146,28 +63,23 @@ def format_tick(value: float) -> str:
     return f"{value:,.6g}".replace("-", "−", int(value < 0))
 
 
-@dataclass
 class Drawing:
     """Shapes on a picture of so many pixels, from the back to the front."""
 
-    height: float = 0.0
-    shapes: list[Stroke | ChartLabel | Box | Mark] = field(default_factory=list)
-    width: float = WIDTH
+    def __init__(self, height: float, width: float = WIDTH) -> None:
+        self.height = height
+        self.width = width
+        self._shapes: list[str] = []
 
     def line(
-        self,
-        points: Sequence[tuple[float, float]],
-        style: str = "x",
-        *,
-        width: float = 1.0,
-        dash: str = "",
+        self, points: Sequence[Point], style: str = "x", *, width: float = 1.0, dash: str = ""
     ) -> None:
         """Add a line; `style` is one of `STYLES`."""
-        self.shapes.append(Stroke(points, style, STYLES[style], width, dash))
+        self._add_path(points, style, STYLES[style], width, dash)
 
     def curve(
         self,
-        points: Sequence[tuple[float, float]],
+        points: Sequence[Point],
         series: int,
         *,
         width: float = 2.0,
@@ -175,25 +87,51 @@ class Drawing:
         is_pale: bool = False,
     ) -> None:
         """Add a line in the colour of a series; a pale one stands behind another line."""
-        name, opacity = ("l raw", 0.4) if is_pale else ("l", 1.0)
-        style = f"{name} {css(series)}"
-        self.shapes.append(Stroke(points, style, colour(series), width, dash, opacity))
+        name = "l"
+        opacity = ""
+        if is_pale:
+            name = "l raw"
+            opacity = ' stroke-opacity="0.4"'
+        self._add_path(points, f"{name} {css(series)}", colour(series), width, dash, opacity)
+
+    def _add_path(
+        self,
+        points: Sequence[Point],
+        name: str,
+        stroke: str,
+        width: float,
+        dash: str,
+        opacity: str = "",
+    ) -> None:
+        """Add a line; `name` is a class of `look.css`, `stroke` its colour where there is none."""
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        style = f'class="{name}" fill="none" stroke="{stroke}" stroke-width="{width:g}"'
+        if dash:
+            style += f' stroke-dasharray="{dash}"'
+        self._shapes.append(f'<path {style}{opacity} stroke-linejoin="round" d="M{path}"/>')
 
     def box(
         self, x: float, y: float, width: float, height: float, series: int, words: str = ""
     ) -> None:
-        """Add a rectangle in the colour of a series, with words on hover."""
-        self.shapes.append(Box(x, y, width, height, series, words))
+        """Add a rectangle in the colour of a series (from 1), with words on hover."""
+        size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        style = f'{_fill(series)} fill-opacity="0.75"'
+        self._shapes.append(f"<rect {style} {size}>{hover(words)}</rect>")
 
-    def dot(self, x: float, y: float, series: int, words: str = "", radius: float = 5.5) -> None:
-        """Add a point in the colour of a series, with words on hover."""
-        self.shapes.append(Mark(x, y, series, words, radius))
+    def dot(self, x: float, y: float, series: int, radius: float = 5.5) -> None:
+        """Add a point in the colour of a series (from 1)."""
+        place = f'r="{radius:g}" cx="{x:.1f}" cy="{y:.1f}"'
+        self._shapes.append(f"<circle {_fill(series)} {place}></circle>")
 
     def text(
         self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False
     ) -> None:
-        """Add a text; `y` is its middle."""
-        self.shapes.append(ChartLabel(x, y + 4, words, anchor, is_strong))
+        """Add a text whose middle is at `y`; `anchor` is start, middle or end."""
+        strong = ""
+        if is_strong:
+            strong = ' class="k" font-weight="600"'
+        place = f'x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}"'
+        self._shapes.append(f"<text{strong} {place}>{escape(words)}</text>")
 
     def whisker(self, low: float, high: float, y: float) -> None:
         """Add a horizontal interval."""
@@ -209,11 +147,11 @@ class Drawing:
             extra: SVG behind the shapes.
         """
         width = f"{self.width:.0f}"
-        size = f'viewBox="0 0 {width} {self.height:.0f}" width="{width}" height="{self.height:.0f}"'
-        content = "".join(shape.svg() for shape in self.shapes)
+        height = f"{self.height:.0f}"
+        size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         style = f'font-size="12" font-family="sans-serif" role="img" aria-label="{escape(finding)}"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
-        return Html(f"{head}{content}{extra}</svg>")
+        return Html(f"{head}{''.join(self._shapes)}{extra}</svg>")
 
 
 def cut_middle(text: str, columns: int) -> str:

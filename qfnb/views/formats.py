@@ -125,6 +125,11 @@ def inert(bundle: dict[str, Any]) -> dict[str, Any]:
     return bundle
 
 
+def dotted(*texts: str) -> str:
+    """Return texts in one line with dots between them; empty ones are left out."""
+    return " · ".join(filter(None, texts))
+
+
 def one_line(value: object, limit: int) -> str:
     """Return text on one line, cut when it is long."""
     return clip(" ".join(strip_controls(value).split()), limit)

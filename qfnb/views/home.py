@@ -135,8 +135,12 @@ def bundle(home: Home) -> Bundle:
     steps = []
     for command, meaning in home.next_steps.items():
         steps.append((components.code(command), with_code(meaning)))
-    problem = components.note("bad", home.problem, role="alert") if home.problem else ""
-    damage = components.note("warn", *map(with_code, home.damage)) if home.damage else ""
+    problem = ""
+    if home.problem:
+        problem = components.note("bad", home.problem, role="alert")
+    damage = ""
+    if home.damage:
+        damage = components.note("warn", *map(with_code, home.damage))
     is_idle = not (home.activities or home.reports)
     total = size(sum(home.disk.values()))
     disk = components.folds((tr("Disk"), total, _disk_table(home)))
@@ -200,8 +204,6 @@ def _activities(home: Home, now: float) -> Html:
                 components.code(command) if command.startswith("%") else command,
             )
         )
-    if not rows:
-        return Html()
     heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
     table = components.table(heads, rows, is_wide=True)
     return components.part(tr("In progress, in all notebooks"), table)
@@ -212,15 +214,16 @@ def _reports(home: Home, now: float) -> Html:
     for each in home.reports[:MAX_ROWS]:
         models = " · ".join(each.models)
         rows.append((Path(each.path).name, models, each.path, when(each.saved, now)))
-    if not rows:
-        return Html()
     heads = (tr("Report"), tr("Models"), tr("File"), tr("Written"))
     return components.part(tr("Recent reports"), components.table(heads, rows, is_wide=True))
 
 
 def _disk_table(home: Home) -> Html:
     parts = sorted(home.disk.items(), key=lambda item: -item[1])
-    rows = [(name, size(count)) for name, count in parts if count]
+    rows = []
+    for name, count in parts:
+        if count:
+            rows.append((name, size(count)))
     return components.table((tr("Part"), tr("Size")), rows, numeric={1}, caption=home.folder)
 
 
@@ -256,7 +259,8 @@ def findings_bundle(findings: Sequence[CheckResult]) -> Bundle:
     facts = []
     for finding in findings:
         lines = filter(None, (finding.text, finding.remedy))
-        facts += [(finding.topic, "\n".join(lines))] if finding.state == "ok" else []
+        if finding.state == "ok":
+            facts.append((finding.topic, "\n".join(lines)))
     pill = components.pill("ok", tr("Nothing is wrong"))
     if wrong:
         problems = trn("{n} problem", "{n} problems", len(wrong))
@@ -291,6 +295,8 @@ def _card(
     for name, value in facts:
         html = with_code(value)
         rows.append((name, Html(html.replace("\n", "<br>"), html.text)))
-    content = components.facts(*rows) if rows else ""
+    content = ""
+    if rows:
+        content = components.facts(*rows)
     head = components.header(title, pill=pill, is_sandbox=is_sandbox)
     return components.bundle(title, head, *notes, content, components.next_steps(step))

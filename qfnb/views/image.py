@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..base.language import tr, trn
+from ..base.text import listed
 from ..resources.inference.images import ImageResponse
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
-from .formats import escape, strip_controls
+from .formats import dotted, escape, strip_controls
 from .panel import open_with_stop_button
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
@@ -67,26 +68,23 @@ def _body(drawing: ImageState) -> Html:
     images = drawing.reply.images
     figures = ""
     for number, image in enumerate(images, 1):
+        facts = []
         if len(images) > 1:
-            facts = [f"{number} / {len(images)}"]
-        else:
-            facts = []
+            facts.append(f"{number} / {len(images)}")
         alt = escape(", ".join(filter(None, [prompt, *facts])))
         facts += [f"seed {seed}" for seed in seeds[number - 1 : number]]
-        if facts:
-            caption = f"<figcaption>{escape(' · '.join(facts))}</figcaption>"
-        else:
-            caption = ""
+        caption = components.wrap("<figcaption>", dotted(*facts), "</figcaption>")
         figures += f'<figure><img src="{_data_url(image)}" alt="{alt}">{caption}</figure>'
     saved = ""
     if drawing.saved_paths:
-        saved = tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
+        saved = tr("saved as {files}", files=listed(drawing.saved_paths))
     foot = components.footer(components.sandbox_mark() if marks else "", prompt, saved)
     html = f'<article class="qf-answer"><div class="qf-pics">{figures}</div>{foot}</article>'
     lines = [trn("{n} picture", "{n} pictures", len(images))]
-    lines += [tr(components.SANDBOX_MARK)] if marks else []
-    lines += [prompt, f"seed {tr(', ').join(seeds)}" if seeds else "", saved]
-    return Html(html, strip_controls(" · ".join(filter(None, lines))))
+    if marks:
+        lines.append(tr(components.SANDBOX_MARK))
+    lines += [prompt, f"seed {listed(seeds)}" if seeds else "", saved]
+    return Html(html, strip_controls(dotted(*lines)))
 
 
 def _data_url(image: bytes) -> str:

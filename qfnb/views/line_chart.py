@@ -13,11 +13,10 @@ from typing import Final, TypeVar
 
 from ..base.text import format_loss
 from .components import Html
-from .drawing import WIDTH, Drawing, colour, css, format_tick, hover, linear_ticks
+from .drawing import WIDTH, Drawing, Point as Point, colour, css, format_tick, hover, linear_ticks
 from .formats import escape, strip_controls
 
 T = TypeVar("T")
-Point = tuple[float, float]
 
 HEIGHT = 232
 LEFT = 46
@@ -76,10 +75,9 @@ class LineChart:
 
     def visible(self) -> list[Curve]:
         """Return the curves that have points to draw, at most LINE_POINTS of each."""
-        curves = [
-            replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS))
-            for curve in self.curves
-        ]
+        curves = []
+        for curve in self.curves:
+            curves.append(replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS)))
         return [curve for curve in curves if curve.points]
 
     def _drawable(self, points: Sequence[Point]) -> list[Point]:
@@ -260,7 +258,7 @@ def svg(chart: LineChart, *, has_values: bool = True) -> Html:
     """
     curves = chart.visible()
     if not curves:
-        return Html("")
+        return Html()
     plot = Plot(chart, curves)
     if has_values:
         values = "".join(_hover_columns(plot))

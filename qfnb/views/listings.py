@@ -115,7 +115,7 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
         (tr("Cost"), _format_cost(price), ""),
         (tr("Errors"), f"{len(frame) - len(answered):,}", ""),
     )
-    table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True) if rows else ""
+    table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
     note = ""
     if earlier := len(frame) - len(rows):
         note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier)
@@ -386,23 +386,19 @@ def list_bundle(
     """
     rows = records(frame)
     shown = rows[:MAX_ROWS]
-    filled = {}
-    for head, read in columns:
-        cells = [read(row) or "" for row in shown]
-        if any(cells):
-            filled[head] = cells
-    numeric = [n for n, head in enumerate(filled) if head in NUMERIC]
-    lines = zip(*filled.values(), strict=True)
+    translated = [(tr(head), read) for head, read in columns]
     note = ""
     if earlier := len(rows) - len(shown):
         note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
     # rows without a platform are of the present one
-    present = connect.platform_info().name if has_origin else "qianfan"
+    present = "qianfan"
+    if has_origin:
+        present = connect.platform_info().name
     is_sandbox = all(row.get("platform", present) in {"sandbox", ""} for row in rows)
     return components.bundle(
         title,
         components.header(title, is_sandbox=bool(rows) and is_sandbox),
-        components.table([*map(tr, filled)], lines, numeric=numeric, is_wide=True) if rows else "",
+        components.column_table(shown, translated, [*map(tr, NUMERIC)], is_wide=True),
         components.dim_lines(note),
         components.next_steps(*next_steps(rows)),
     )
@@ -410,7 +406,10 @@ def list_bundle(
 
 def _name(name: str | None, *remarks: str | None) -> Html:
     """Return a name with its id, origin or model below it, each once."""
-    texts = [one_line(text, MAX_NAME_CHARS) for text in (name, *remarks) if text]
+    texts = []
+    for text in (name, *remarks):
+        if text:
+            texts.append(one_line(text, MAX_NAME_CHARS))
     first, *others = [*dict.fromkeys(texts)] or [""]
     html = components.to_html(first) + "".join(
         f"<br><small>{components.to_html(remark)}</small>" for remark in others
@@ -453,7 +452,10 @@ def _evaluation_steps(rows: Sequence[Row]) -> list[str]:
     questions.
     """
     usable = [row for row in rows if not row["problem"]]
-    ids = [row["id"] for row in usable if row["digest"] == usable[0]["digest"]]
+    ids = []
+    for row in usable:
+        if row["digest"] == usable[0]["digest"]:
+            ids.append(row["id"])
     steps = [tr("to open it: `%qfeval open {id}`", id=newest) for newest in ids[:1]]
     compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
     return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
@@ -464,7 +466,8 @@ def _data(row: Row) -> Html:
     if row["problem"]:
         return components.to_html(tr("cannot be opened; `%qfeval open ID` says why"))
     lines = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
-    lines += [mark_models(row["models"], row["sandbox_models"])] if row["sandbox"] else []
+    if row["sandbox"]:
+        lines.append(mark_models(row["models"], row["sandbox_models"]))
     if row["failed"]:
         lines.append(trn("{n} answer failed", "{n} answers failed", row["failed"]))
     return components.join(lines, "<br>")

@@ -7,7 +7,7 @@ the page.
 import functools
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,10 +52,9 @@ def render_markdown(text: str) -> str:
     goes.
     """
     cut = strip_controls(text[:MAX_CHARS])
+    note = ""
     if len(text) > MAX_CHARS:
         note = "<p><em>… (cut)</em></p>"
-    else:
-        note = ""
     steps = len(_OPENERS.findall(cut)) * (cut.count("\n") + 1)
     return str(_parser(has_math=steps <= MAX_MATH_STEPS).render(cut)) + note
 
@@ -67,11 +66,23 @@ def _parser(*, has_math: bool) -> MarkdownIt:
     if has_math:
         _add_math(parser)
     parser.validateLink = _is_allowed_url  # type: ignore[method-assign]
-    parser.add_render_rule("text", _render_text)
-    parser.add_render_rule("html_inline", _render_checkbox)
-    parser.add_render_rule("image", _render_image)
+    _render_by(parser, _render_text, "text")
+    _render_by(parser, _render_checkbox, "html_inline")
+    _render_by(parser, _render_image, "image")
     parser.add_render_rule("link_open", _render_link)
     return parser
+
+
+def _render_by(parser: MarkdownIt, render: Callable[[Token], str], *kinds: str) -> None:
+    """Render tokens of these kinds by a function of the token alone."""
+
+    def rule(
+        _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+    ) -> str:
+        return render(tokens[index])
+
+    for kind in kinds:
+        parser.add_render_rule(kind, rule)
 
 
 def _add_math(parser: MarkdownIt) -> None:
@@ -87,8 +98,7 @@ def _add_math(parser: MarkdownIt) -> None:
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     parser.block.ruler.before("fence", "math_display", _parse_display, interrupts)
     parser.inline.ruler.before("escape", "math_bracket", _parse_bracket)
-    for name in ("math_inline", "math_inline_double", "math_display", "amsmath"):
-        parser.add_render_rule(name, _render_math)
+    _render_by(parser, _render_math, "math_inline", "math_inline_double", "math_display", "amsmath")
 
 
 def _parse_bracket(state: StateInline, silent: bool) -> bool:
@@ -140,18 +150,14 @@ def _parse_display(state: StateBlock, first: int, after_last: int, silent: bool)
     return True
 
 
-def _render_math(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
-) -> str:
+def _render_math(token: Token) -> str:
     """Return TeX for the page to typeset; as code, which no page typesets, where it could do more
     than draw.
     """
-    token = tokens[index]
     tex = escape(f"{token.markup}{token.content}{_CLOSERS.get(token.markup, '')}")
+    element = "span"
     if token.block:
         element = "div"
-    else:
-        element = "span"
     if _ACTIVE_TEX.search(token.content):
         tex = f"<code>{tex}</code>"
     return f"<{element} {FORMULA}>{tex}</{element}>"
@@ -211,28 +217,21 @@ def _inert(text: str) -> str:
     return re.sub(r"[$\\]", r"<span>\g<0></span>", escape(text))
 
 
-def _render_text(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
-) -> str:
-    return _inert(tokens[index].content)
+def _render_text(token: Token) -> str:
+    return _inert(token.content)
 
 
-def _render_checkbox(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
-) -> str:
+def _render_checkbox(token: Token) -> str:
     """Draw the box of a task; with raw HTML off, no other token of this type exists."""
-    if "checked=" in tokens[index].content:
+    if "checked=" in token.content:
         return "☑"
     return "☐"
 
 
-def _render_image(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
-) -> str:
+def _render_image(token: Token) -> str:
     """Name an image instead of fetching it: a request would tell a foreign server that the answer
     is read.
     """
-    token = tokens[index]
     host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"
     return f"[{_inert(token.content or 'image')}: {_inert(host)}]"
 

@@ -143,6 +143,44 @@ def find_panel(job: object) -> Panel | None:
     return next((panel for panel in reversed(RECENT_PANELS) if panel.job is job), None)
 
 
+class Controlled(ABC):
+    """A value that shows itself with controls; static in a notebook without a user, and after
+    `close`.
+    """
+
+    _live: LiveOutput | None = None
+
+    @abstractmethod
+    def show(self) -> None:
+        """Display it in the current cell; an earlier display of it becomes static."""
+
+    def _open(
+        self,
+        state: Any,
+        controls: Any,
+        final: Callable[[Any], Bundle],
+        go_on: Callable[[Any], str] | None = None,
+    ) -> None:
+        """Show a state in widgets, of which `controls.build` makes one and `controls.draw` shows a
+        state; `final` and `go_on` are those of a `LiveOutput`.
+        """
+        draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
+        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=go_on)
+        if live.mode == "live":
+            self._live = live
+        else:
+            live.finish(state)
+
+    def _finish(self, state: Any) -> None:
+        live = self._live
+        self._live = None
+        if live is not None:
+            live.finish(state)
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+
 class LimitedPart:
     """A part of a panel whose numbers change all the time: long ones are sent less often."""
 

@@ -58,11 +58,6 @@ def test_the_prompt_goes_through_as_it_is_written(kernel):
     assert sent == repr(VERBATIM)
 
 
-def test_the_line_form_can_be_assigned(kernel):
-    kernel.run("reply = %qfchat 你是谁")
-    assert "沙盒" in kernel.value("reply['result']")
-
-
 def test_auth_shows_the_platform_and_no_key(kernel, sandbox):
     text = kernel.run("%qfauth").text
     assert "sandbox" in text
@@ -74,13 +69,6 @@ def test_the_default_model_is_set_by_its_name(kernel):
     assert "image_model: qwen-image" in kernel.run("%qfauth model qwen-image").text
     assert "ernie-5.1" in kernel.run("%%qfchat\n你好").text
     assert "ernie-4.5-turbo-128k" in kernel.run("%qfauth reset").text
-
-
-def test_a_retired_name_is_said_and_the_answer_names_who_answers(kernel):
-    cell = kernel.run("%%qfchat -m ERNIE-Char-8K\n你好")
-    assert cell.status == "ok"
-    assert "ERNIE-Char-8K ended " in cell.text
-    assert "ERNIE-Char-8K → " in cell.text
 
 
 @pytest.mark.fault("F12", "F60")

@@ -152,13 +152,6 @@ def test_an_alias_stands_for_a_model(kernel):
     assert "ernie-speed-8k" in kernel.run("%%qfchat -m fast\n你是谁").html
 
 
-def test_a_saved_picture_is_named_by_the_variable_of_its_path(kernel, tmp_path):
-    kernel.run("%%qfimage --size 512x512 -o lake\n湖")
-    kernel.run(f"path = lake.save({str(tmp_path)!r})[0]")
-    assert "data:image/png" in kernel.run("%%qfimage --edit path\n变成黑白").html
-    assert "512×512" in kernel.run("%%qfchat --image path -m ernie-4.5-turbo-vl\n图里有什么").text
-
-
 def test_a_picture_is_edited_and_saved_at_once(kernel, tmp_path):
     kernel.run(f"%cd {tmp_path}")
     kernel.run("%%qfimage --size 768x768 --seed 1 -o mountain\n山")

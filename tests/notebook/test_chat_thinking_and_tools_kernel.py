@@ -137,15 +137,6 @@ def test_functions_of_the_notebook_are_called_and_shown(kernel, answering, tmp_p
     assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 2
 
 
-def test_what_a_function_raises_goes_to_the_model_and_is_shown(kernel, answering):
-    server = answering(call("?"), streamed({"content": "不知道"}))
-    kernel.run(WEATHER)
-    cell = kernel.run("%%qfchat --tools weather\n天气")
-    assert cell.status == "ok"
-    assert "✕ weather(city='?') → ValueError: no such city <b>" in cell.text
-    assert sent_bodies(server)[1]["messages"][2]["content"] == "ValueError: no such city <b>"
-
-
 def test_a_marked_function_is_refused_where_nobody_can_be_asked(kernel, answering):
     answering(call("杭州"), streamed({"content": "好"}))
     kernel.run(f"{WEATHER}\nweather = qfnb.tool(confirm=True)(weather)")

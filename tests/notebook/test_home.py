@@ -116,14 +116,6 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
     assert ("Default model" in bundle["text/plain"]) == (language == "en")
 
 
-def test_only_lines_that_run_are_proposed(state, shell, sandbox, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    steps = home.collect().next_steps
-    assert {"%qfauth set", "%qftrain sample", "%qftrain", "%qftrain list"} <= steps.keys()
-    results = [shell.run_cell(line) for line in steps if line != "%qfauth set"]
-    assert not [row for row in results if row.error_before_exec or row.error_in_exec]
-
-
 def test_a_page_cannot_be_changed_by_a_name(state):
     run = run_store.RunRecord.begin(name="<img src=x>|", train_type="m")
     run.update(progress={"started_at": 1.0})

@@ -107,20 +107,6 @@ def test_a_cell_with_a_mistake_is_proposed_with_its_text(prepared, cell, correct
     assert "\n".join(prepared.run(cell).error).endswith(f"\n{corrected}")
 
 
-@pytest.mark.parametrize(
-    ("cell", "message"),
-    [
-        ("%qfbatch df --prompt {topic} -w 0", "--workers 0: must be"),
-        ("%qfbatch df --prompt {topc}", "did you mean {topic}?"),
-        ("%qfbatch zh --prompt {问提}", "did you mean {问题}?"),
-        ("%%qfchat -m ernie-nope\nhi", "check --model"),
-    ],
-)
-def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
-    prepared.run("qfnb.get_config().lang = 'en'")
-    assert message in "\n".join(prepared.run(cell).error)
-
-
 def test_the_form_takes_the_names_of_columns(prepared):
     assert not prepared.run(
         "%qftrain new bike.csv --input topic --reference reply", live=True

@@ -94,9 +94,15 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
         resolve_endpoint(shell, "number")
 
 
-def test_a_service_is_found_by_its_name_its_id_and_its_suffix(tmp_path):
+def test_a_service_is_found_by_its_name_its_id_and_its_suffix_or_refused_with_those_there_are(
+    tmp_path,
+):
     with run_service_sandbox(tmp_path) as shop:
+        with pytest.raises(errors.InvalidArgumentError, match="-e tea: this account has no serv"):
+            resolve_endpoint(Shell(), "tea")
         service = shop.serve("teahouse")
+        with pytest.raises(errors.InvalidArgumentError, match=r"teahouse\?\nIts services: teah"):
+            resolve_endpoint(Shell(), "teahous")
         for word in ("teahouse", service.service_id, "shop"):
             assert resolve_endpoint(Shell(), word) == service.endpoint
             assert find_service(Shell(), word) == service.endpoint
@@ -153,20 +159,6 @@ def test_a_verb_without_a_name_takes_the_only_training_that_fits(
         assert str(caught.value).endswith(outcome)
     else:
         assert only_training([], verb) == outcome
-
-
-def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are(tmp_path):
-    with run_service_sandbox(tmp_path) as shop:
-        with pytest.raises(
-            errors.InvalidArgumentError,
-            match=r"-e tea: this account has no service; -m asks a model",
-        ):
-            resolve_endpoint(Shell(), "tea")
-        shop.serve("teahouse")
-        with pytest.raises(
-            errors.InvalidArgumentError, match=r"did you mean teahouse\?\nIts services: teahouse"
-        ):
-            resolve_endpoint(Shell(), "teahous")
 
 
 @pytest.mark.parametrize(

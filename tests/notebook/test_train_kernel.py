@@ -89,19 +89,6 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
 
-def test_a_run_is_found_again(kernel, start_training, small):
-    start_training(f"-d {small} --epoch 4")
-    kernel.run("trainer.wait()")
-    run = kernel.value("trainer.progress.task_id").strip("'")
-    assert kernel.value("trainer.id").strip("'") in kernel.run("%qftrain list").text
-    name = kernel.value("trainer.progress.job_name").strip("'")
-    assert name in kernel.run(f"%qftrain status {name}").text
-    cell = kernel.run(f"%qftrain attach {run} -o again", live=True)
-    assert kernel.run("again.wait()").status == "ok"
-    assert "<summary>Loss over" in cell.html
-    assert kernel.value("again.progress == trainer.progress") == "True"
-
-
 def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, start_training, long):
     start_training(f"-d {long} --epoch 50")
     kernel.run(
@@ -201,16 +188,6 @@ def test_what_the_sandbox_does_not_take_is_said_before_a_training_exists(
     assert cell.status == "error"
     assert words in cell.text
     assert "refused" not in kernel.run("%qftrain list").text
-
-
-def test_a_bad_line_of_the_data_is_named(kernel, small):
-    small.write_text(
-        small.read_text(encoding="utf-8") + '{"prompt": "只有问题"}\n', encoding="utf-8"
-    )
-    cell = kernel.run(f"%qftrain start -d {small}")
-    assert f"{small.name}" in cell.text
-    assert "97" in cell.text
-    assert "'response' is missing" in cell.text
 
 
 def test_preferences_are_learned_from_a_checkpoint_and_a_chosen_one_is_published(

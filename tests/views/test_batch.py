@@ -182,13 +182,6 @@ def test_hostile_text_is_inert_in_every_field(attack):
         assert not set(batch.text(hostile)) & set("\x1b\x00\u202e")
 
 
-def test_a_failure_of_a_hundred_thousand_characters_is_a_line():
-    failure = RowFailure(3, "问\n" * 50_000, "ServerError", "x\n" * 50_000)
-    progress = replace(RUNNING, latest_failures=(failure,) * 5)
-    assert len(live(progress)) < 6000
-    assert len(batch.text(progress).splitlines()) <= 16
-
-
 class RecordingJob:
     """A batch that only notes what it is told."""
 
@@ -282,25 +275,16 @@ def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(
     assert shell.user_ns["answers"].progress.rows_name == "reviews"
 
 
-@pytest.mark.parametrize(
-    ("name", "read"),
-    [
-        ("a.csv", pd.read_csv),
-        ("a.jsonl", lambda path: pd.read_json(path, lines=True)),
-        ("a.xlsx", pd.read_excel),
-        ("a.parquet", pd.read_parquet),
-    ],
-)
 def test_the_newest_finished_batch_is_saved_by_the_suffix_of_the_file(
-    shell, sandbox, monkeypatch, tmp_path, capsys, name, read
+    shell, sandbox, monkeypatch, tmp_path, capsys
 ):
     monkeypatch.chdir(tmp_path)
     shell.user_ns["reviews"] = pd.DataFrame({"review": ["=1+1", "不好"]})
     shell.run_cell("%qfbatch reviews --prompt '判断：{review}' -o saved").raise_error()
     shell.user_ns["saved"].wait()
     capsys.readouterr()
-    shell.run_cell(f"%qfbatch save {name}").raise_error()
-    assert capsys.readouterr().out.strip() == f"Saved: {name} (2 rows)"
-    assert read(name)["review"].tolist()[-1] == "不好"
+    shell.run_cell("%qfbatch save a.xlsx").raise_error()
+    assert capsys.readouterr().out.strip() == "Saved: a.xlsx (2 rows)"
+    assert pd.read_excel("a.xlsx")["review"].tolist()[-1] == "不好"
     result = shell.run_cell("%qfbatch save a.doc saved")
     assert str(result.error_in_exec).startswith("'a.doc': the name must end in one of .jsonl, .csv")

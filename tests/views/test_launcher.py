@@ -173,32 +173,19 @@ def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     assert not field(live, "Start training").disabled
 
 
-def test_what_is_empty_is_said_and_is_no_error(live):
-    live.choose("dataset", "")
-    assert "qf-err" not in descriptions(live)
-    assert "Still to choose: Training data." in texts(live)
-    assert field(live, "Start training").disabled
-
-
 def test_an_empty_form_says_what_a_row_is_and_writes_and_chooses_the_sample(
     live, monkeypatch, tmp_path
 ):
     monkeypatch.chdir(tmp_path)
     live.choose("dataset", "")
+    assert "qf-err" not in descriptions(live)
+    assert "Still to choose: Training data." in texts(live)
     assert 'A row: {"prompt": "...", "response": "..."}' in unescape(descriptions(live))
     field(live, "Try it with teahouse, 800 rows").click()
     until(lambda: not live.state.has_issues)
     assert field(live, "Training data").value == "teahouse_train.jsonl"
     assert live.state.form.datasets["teahouse_train.jsonl"].rows == 800
     assert "Try it" not in [getattr(part, "description", "") for part in parts(live.widget.root)]
-
-
-def test_a_variable_that_does_not_exist_is_named_with_those_that_do(live):
-    live.choose("dataset", "nosuchvar")
-    until(lambda: "Use ds" in descriptions(live))
-    assert "There is no variable nosuchvar; there is ds." in descriptions(live)
-    field(live, "Use ds").click()
-    until(lambda: not live.state.has_issues)
 
 
 def test_the_same_field_stays_the_same_widget(live):

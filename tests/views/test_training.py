@@ -210,11 +210,6 @@ def test_of_a_long_error_only_the_first_sentence_is_strong():
     assert (statement, remedy) == ("It is refused.", f"{'x' * 200} Do it again")
 
 
-def test_a_curve_of_thousands_of_points_stays_small():
-    points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
-    assert len(panel.html(replace(DEPLOYED, points=points))) < 120_000
-
-
 def test_the_best_checkpoint_has_the_star_and_dashes_are_the_validation():
     chart = loss_chart(RUNNING)
     assert chart.best == (5.5, pytest.approx(4.5 / 11))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...base.language import tr, trn
-from ...base.text import did_you_mean, labelled
+from ...base.text import did_you_mean, labelled, listed
 from ...errors import InvalidArgumentError
 from ...evaluation.report.archive import Entry, Mean, list_entries
 from ...evaluation.report.sources import mark_models
@@ -19,7 +19,7 @@ from .. import components
 from ..components import Html
 from ..display import Bundle
 from ..drawing import cut_middle
-from ..formats import escape
+from ..formats import dotted, escape
 from ..line_chart import Curve, LineChart, figure_html, svg, with_words
 
 LABEL_COLUMNS: Final = 30
@@ -120,7 +120,7 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     curves = []
     position = {entry.id: number for number, entry in enumerate(used)}
     for series, (label, row) in enumerate(lines.items(), 1):
-        values.append(labelled(label, tr(", ").join(map(_describe, row))))
+        values.append(labelled(label, listed(map(_describe, row))))
         name = cut_middle(" ".join(to_plain(label).split()), LABEL_COLUMNS)
         for bound, dash in ((1, "2 3"), (2, "2 3"), (0, "")):
             points = [(position[entry.id], mean[bound]) for entry, _, mean in row]
@@ -132,8 +132,8 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     mark = mark_models([*lines], from_sandbox)
     dates = [_date(entry) for entry in used]
     chart = LineChart(title, alt, curves, count, describe_x=lambda x: dates[round(x)])
-    heading = " · ".join(filter(None, [heading, mark]))
-    sources = " · ".join(filter(None, [*source, mark]))
+    heading = dotted(heading, mark)
+    sources = dotted(*source, mark)
     return Chart(to_plain(heading), alt, to_plain(sources), svg(chart))
 
 
@@ -158,7 +158,7 @@ def _check(name: str, value: str, allowed: Iterable[str]) -> str:
                 "{name}={value!r}: the history has {names}{hint}",
                 name=name,
                 value=value,
-                names=tr(", ").join(known) or tr("none"),
+                names=listed(known) or tr("none"),
                 hint=did_you_mean(value, known),
             )
         )

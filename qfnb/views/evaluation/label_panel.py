@@ -11,14 +11,15 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop
+from ...base.text import listed
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_plain
 from .. import components
-from ..display import Bundle, LiveOutput, accept_clicks
+from ..display import Bundle, accept_clicks
 from ..formats import without_formulas
-from ..panel import PanelWidgets, set_class
+from ..panel import Controlled, PanelWidgets, set_class
 from .questions import Answer, question_html
 from .sample_browser import report_of
 
@@ -63,10 +64,8 @@ class LabelState:
     total: int
 
 
-class LabelPanel(Labels):
+class LabelPanel(Labels, Controlled):
     """Labels with a panel in the notebook."""
-
-    _live: LiveOutput | None = None
 
     def next(self) -> LabelTask | None:  # noqa: D102
         task = super().next()
@@ -77,28 +76,19 @@ class LabelPanel(Labels):
     def show(self) -> None:
         """Display the panel in the current cell; an earlier display of it becomes static."""
         self.close()
-        controls = LabelControls(self)
-        state = self._state(super().next())
-        draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        final = partial(bundle, self)
-        live = LiveOutput(state, widget=controls.build, draw=draw, final=final)
-        if live.mode == "live":
-            self._live = live
-        else:
-            live.finish(state)
+        self._open(
+            self._state(super().next()),
+            LabelControls(self),
+            partial(bundle, self),
+            lambda _state: tr("To go on, run the cell again."),
+        )
 
     def close(self) -> None:
         """Replace the panel by a static output; the labels stay."""
-        live = self._live
-        self._live = None
-        if live is not None:
-            live.finish(self._state(super().next()))
+        self._finish(self._state(super().next()))
 
     def _state(self, task: LabelTask | None) -> LabelState:
         return LabelState(task, self.done, self.total)
-
-    def _ipython_display_(self) -> None:
-        self.show()
 
 
 class LabelControls:
@@ -225,7 +215,7 @@ def _findings(labels: Labels) -> list[str]:
         counts = []
         for key, n in labels.counts().items():
             counts.append(f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}")
-        lines.append(tr("Preferred: {counts}.", counts=tr(", ").join(counts)))
+        lines.append(tr("Preferred: {counts}.", counts=listed(counts)))
     lines += [repr(labels.agreement(metric)) for metric in labels.report.judges]
     return [*map(to_plain, lines)]
 

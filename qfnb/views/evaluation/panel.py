@@ -16,7 +16,7 @@ from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
 from ..components import Html, Kind, State
 from ..display import Bundle
-from ..formats import one_line
+from ..formats import dotted, one_line
 from ..panel import Panel
 from . import report as report_view
 
@@ -112,17 +112,20 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
         subtitle=_subtitle(progress),
         is_sandbox=any(model.batch and model.batch.from_sandbox for model in progress.models),
     )
-    reasons = [
-        components.note("bad", to_plain(line), sign="✕", role="alert" if is_live else "")
-        for line in progress.reason.splitlines()[:3]
-    ]
+    reasons = []
+    for line in progress.reason.splitlines()[:3]:
+        reasons.append(
+            components.note("bad", to_plain(line), sign="✕", role="alert" if is_live else "")
+        )
     bars = [_model_bar(model, progress, is_live=is_live) for model in progress.models]
     return [head, *reasons, *bars]
 
 
 def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: bool) -> Html:
     batch = model.batch
-    kind: Kind = "run" if is_live else "idle"
+    kind: Kind = "idle"
+    if is_live:
+        kind = "run"
     done: int | None = 1
     total = 1
     if batch is not None:
@@ -145,7 +148,7 @@ def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: b
 
 def _scoring_bar(progress: EvaluationProgress) -> Html:
     if progress.state != "scoring":
-        return Html("")
+        return Html()
     done, total = progress.scoring_steps
     if total:
         label = tr("Scoring, step {n} / {total}", n=done, total=total)
@@ -182,7 +185,7 @@ def _subtitle(progress: EvaluationProgress) -> str:
     if progress.started_at:
         seconds = (progress.ended_at or time.time()) - progress.started_at
         facts.append(tr("{time} elapsed", time=duration(seconds)))
-    return " · ".join(facts)
+    return dotted(*facts)
 
 
 def _answered(batch: BatchProgress | None, progress: EvaluationProgress) -> str:
@@ -210,4 +213,4 @@ def _facts(batch: BatchProgress) -> str:
     cost = formats.cost(batch.cost_range, is_free=batch.from_sandbox)
     if batch.budget is not None:
         cost = tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
-    return " · ".join(filter(None, [*facts, cost]))
+    return dotted(*facts, cost)

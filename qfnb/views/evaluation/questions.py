@@ -15,7 +15,7 @@ from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components
 from ..components import Html
 from ..drawing import css
-from ..formats import cut_text, escape, mark_difference, one_line
+from ..formats import cut_text, dotted, escape, mark_difference, one_line
 
 MAX_HEADING_CHARS: Final = 80
 SHORT_CHARS: Final = 600  # characters of an answer in a report; the rest is counted
@@ -63,7 +63,8 @@ def question_html(
         f'<header class="qf-head">{head}{below}</header>{whole}<div class="qf-cols">{columns}</div>'
     )
     lines = [f"#{index}  {pill.text if pill else ''}  {heading}"]
-    lines += [f"  = {one_line(to_plain(reference), 100)}"] if reference else []
+    if reference:
+        lines.append(f"  = {one_line(to_plain(reference), 100)}")
     for answer in answers:
         if answer.error:
             shown = f"✕ {answer.error}"
@@ -75,11 +76,8 @@ def question_html(
 
 
 def _column(answer: Answer, reference: str, max_chars: int) -> str:
-    facts = " · ".join(filter(None, (answer.score, answer.facts)))
-    if facts:
-        small = f" <small>{escape(facts)}</small>"
-    else:
-        small = ""
+    facts = dotted(answer.score, answer.facts)
+    small = components.wrap(" <small>", facts, "</small>")
     if answer.error:
         content = components.note("bad", tr("No answer"), answer.error, sign="✕")
     elif answer.text.strip():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ...base.language import html_lang, tr, tr_noop, trn
+from ...base.text import listed
 from ...evaluation.history import Diff
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
@@ -119,7 +120,8 @@ def _with_steps(title: str, content: Iterable[object]) -> Html:
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
     """Return the parts of a report, from its header to its folds; `is_open` unfolds them."""
     head = [_header(report, report.models)]
-    head += [components.note("warn", notice, sign="■")] if notice else []
+    if notice:
+        head.append(components.note("warn", notice, sign="■"))
     if not report.metric_names:
         return [*head, components.note("bad", tr("The report has no metric."), sign="✕")]
     if not any(score.n for score in report.model_scores):
@@ -270,13 +272,13 @@ def _evidence_folds(
     if report.repeat_count > 1:
         folds.append((tr("Repeats"), _repeats(report), repeats_table(report)))
     if judgements := [components.with_code(line) for line in judge_lines(report)]:
-        judges = tr(", ").join(dict.fromkeys(report.judges.values()))
+        judges = listed(dict.fromkeys(report.judges.values()))
         folds.append((tr("Judge"), judges, components.dim_lines(*judgements)))
     folds.append((tr("Usage and speed"), "", usage_table(report)))
     lines = [*sources.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
     if methods:
-        lines.append(tr("Intervals: {methods}.", methods=tr(", ").join(methods)))
+        lines.append(tr("Intervals: {methods}.", methods=listed(methods)))
     if lines:
         folds.append((tr("How it was computed"), "", components.dim_lines(*lines)))
     return folds
@@ -299,7 +301,8 @@ def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> lis
             if len(group) > MAX_EXAMPLES:
                 count = tr("{n}, the first {shown} are shown", n=count, shown=MAX_EXAMPLES)
             remark = [count, metric_title(metric)]
-            remark += [f"{base} → {tuned}"] if report.cells else []
+            if report.cells:
+                remark.append(f"{base} → {tuned}")
             questions = changes_html(report, group[:MAX_EXAMPLES], base, tuned)
             folds.append((name, " · ".join(remark), questions))
     return folds
@@ -330,7 +333,8 @@ def render_page(report: ReportData, lead: Sequence[str] = ()) -> str:
 def _samples_html(report: ReportData) -> Html:
     """Return the first samples, folded."""
     columns = ["model", "index", "prompt", "reference", "output", *report.metric_names]
-    columns += ["error"] if any(sample.error for sample in report.records) else []
+    if any(sample.error for sample in report.records):
+        columns.append("error")
     frame: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
     rows = frame[columns].map(format_cell).values.tolist()
     remark = tr("{n} of {total}", n=f"{len(rows):,}", total=f"{len(report.records):,}")

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Any, Final, Literal
 
 from ...base.language import tr, tr_noop, trn
+from ...base.text import listed
 from ...errors import InvalidArgumentError
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
@@ -22,9 +23,9 @@ from ...evaluation.report.text import format_score, metric_title, redact_text, t
 from ...evaluation.samples import Sample
 from .. import components, formats
 from ..components import Html
-from ..display import Bundle, LiveOutput, accept_clicks
+from ..display import Bundle, accept_clicks
 from ..formats import escape, one_line, without_formulas
-from ..panel import PanelWidgets
+from ..panel import Controlled, PanelWidgets
 from .questions import Answer, gain_pill, legend, question_html
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
@@ -135,7 +136,7 @@ class SampleSelection:
     picked: tuple[int, ...] = ()  # indexes of the picked questions, in the order of picking
 
 
-class SampleBrowser:
+class SampleBrowser(Controlled):
     """A page of samples with its controls; static in a notebook without a user, and after
     `close`.
     """
@@ -143,9 +144,10 @@ class SampleBrowser:
     def __init__(self, report: ReportData) -> None:
         self.report = report
         metric = next(iter(report.metric_names), "")
-        order: Sort = "regression" if len(report.models) > 1 else "score"
+        order: Sort = "score"
+        if len(report.models) > 1:
+            order = "regression"
         self.selection = SampleSelection(metric, report.models[0], report.models[-1], order=order)
-        self._live: LiveOutput | None = None
         self._paired: dict[tuple[str, str, str], list[AnswerPair]] = {}
 
     @property
@@ -235,9 +237,10 @@ class SampleBrowser:
         models = " → ".join(dict.fromkeys([selection.base, selection.tuned]))
         facts = [_range(pairs, selection), tr(FILTERS[selection.show]), tr(SORTS[selection.order])]
         facts.append(f"{metric_title(selection.metric)}: {models}" if selection.metric else models)
-        facts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
+        if selection.search.strip():
+            facts.append(f"“{one_line(selection.search, 40)}”")
         if selection.picked:
-            indexes = tr(", ").join(f"#{index}" for index in selection.picked[:20])
+            indexes = listed(f"#{index}" for index in selection.picked[:20])
             more = "…" * (len(selection.picked) > 20)
             n = len(selection.picked)
             facts.append(tr("{n} picked: {indexes}", n=n, indexes=f"{indexes}{more}"))
@@ -290,25 +293,11 @@ class SampleBrowser:
     def show(self) -> None:
         """Display the browser in the current cell; an earlier display of it becomes static."""
         self.close()
-        controls = SampleControls(self)
-        draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
-        live = LiveOutput(
-            self.selection, widget=controls.build, draw=draw, final=self.bundle, go_on=None
-        )
-        if live.mode == "live":
-            self._live = live
-        else:
-            live.finish(self.selection)
+        self._open(self.selection, SampleControls(self), self.bundle)
 
     def close(self) -> None:
         """Replace the controls by a static page."""
-        live = self._live
-        self._live = None
-        if live is not None:
-            live.finish(self.selection)
-
-    def _ipython_display_(self) -> None:
-        self.show()
+        self._finish(self.selection)
 
     def __repr__(self) -> str:
         return str(self.bundle(self.selection)["text/plain"])
@@ -336,7 +325,7 @@ def _range(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
 
 def _check(name: str, value: str, allowed: Sequence[str] | dict[Any, str]) -> None:
     if value not in allowed:
-        names = tr(", ").join(allowed)
+        names = listed(allowed)
         raise InvalidArgumentError(
             tr("{name}={value}: it is one of {names}", name=name, value=repr(value), names=names)
         )

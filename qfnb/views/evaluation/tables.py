@@ -178,7 +178,7 @@ def effect_figure(comparison: Comparison) -> Html:
     high = test.interval.high
     largest = max(abs(value) for value in (low, high, test.difference, 0) if math.isfinite(value))
     if math.isnan(test.difference) or not largest:
-        return Html("")
+        return Html()
     end = linear_ticks(0.0, largest, 2)[-1]
     axis = BarAxis(-end, end, 22, WIDTH - 22)
     drawing = Drawing(46, width=WIDTH)
@@ -223,7 +223,8 @@ def pairs_table(pairs: Sequence[Comparison]) -> Html:
     for pair in pairs:
         test = pair.test
         row = [metric_title(pair.metric)]
-        row += [verdict_sentence(pair)] if has_verdicts else []
+        if has_verdicts:
+            row.append(verdict_sentence(pair))
         row.append(format_difference(test.difference))
         row.append(format_interval(test.interval.low, test.interval.high, plus=True))
         row.append(format_p_value(pair.p_holm).removeprefix("p").lstrip(" =:"))
@@ -268,8 +269,6 @@ def _averages_table(
     models: Sequence[str],
     count: Callable[[Average], int],
 ) -> Html:
-    if not rows:
-        return Html("")
     by_name: dict[str, dict[str, Average]] = {}
     for row in rows:
         by_name.setdefault(average_title(row), {})[row.model] = row
@@ -290,6 +289,7 @@ def _mean_cell(value: Score | Average | Pass, sign: str = "") -> Html:
 def usage_table(report: ReportData) -> Html:
     """Return the use of the answers of each model, without the columns that no model has."""
     columns: list[tuple[str, Callable[[UsageTotals], str]]] = [
+        (tr("Model"), lambda usage: usage.model),
         (tr("Answered"), lambda usage: f"{usage.answered:,} / {usage.total:,}"),
         ("Tokens", lambda usage: _number(usage.tokens)),
         (tr("Median time"), lambda usage: _seconds(usage.latency_p50)),
@@ -299,14 +299,8 @@ def usage_table(report: ReportData) -> Html:
         (tr("Empty"), lambda usage: _number(usage.empty or math.nan)),
         (tr("1,000 answers"), lambda usage: _cost(report, usage)),
     ]
-    heads = [tr("Model")]
-    filled = [[usage.model for usage in report.model_usage]]
-    for head, read in columns:
-        cells = [*map(read, report.model_usage)]
-        if any(cell != NO_VALUE for cell in cells):
-            heads.append(head)
-            filled.append(cells)
-    return components.table(heads, zip(*filled, strict=True), numeric=range(1, len(heads)))
+    numeric = [head for head, _ in columns[1:]]
+    return components.column_table(report.model_usage, columns, numeric)
 
 
 def _number(value: float) -> str:
@@ -335,8 +329,6 @@ def shift_table(card: Card[Any]) -> Html:
     """
     shifts = [shift for shift in card.shifts if shift.is_known and (shift.before or shift.after)]
     rows = [*map(_shift_row, shifts), *_flag_rows(card)]
-    if not rows:
-        return Html("")
     heads = (tr("What else changed"), card.base, card.tuned, tr("Difference"))
     return components.table(heads, rows, numeric=(1, 2, 3))
 
@@ -390,7 +382,8 @@ def matrix_blocks(matrix: Matrix[Any]) -> list[Html]:
         return [statement]
     lines = [wording.rivals_sentence(matrix)]
     for effect in (matrix.prompt_effect, matrix.model_effect):
-        lines += wording.effect_sentences(effect) if effect else []
+        if effect:
+            lines += wording.effect_sentences(effect)
     return [statement, components.dim_lines(*lines), _cell_table(matrix)]
 
 

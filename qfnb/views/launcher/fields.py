@@ -161,11 +161,15 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
     after = form.draft.after
     has_service = after in {"deploy", "evaluate"}
     names = ["name", "after", "variable"]
-    names += ["eval_dataset"] if after == "evaluate" else []
-    names += ["suffix"] if has_service else []
-    names += ["hours", "replicas"] if has_service and not form.from_sandbox else []
+    if after == "evaluate":
+        names.append("eval_dataset")
+    if has_service:
+        names.append("suffix")
+    if has_service and not form.from_sandbox:
+        names += ["hours", "replicas"]
     later = ["held_out"]
-    later += ["model_name"] if after != "train" else []
+    if after != "train":
+        later.append("model_name")
     first += [_create_field(form, name, data) for name in names]
     advanced = [_create_field(form, name, data) for name in later] + folded
     fields = [*first, *(replace(item, is_advanced=True) for item in advanced)]
@@ -216,7 +220,9 @@ def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field: 
     field = Field(name, tr(TITLES[name]), value, hint=tr(HINTS[name]) if name in HINTS else "")
     if name in {"dataset", "eval_dataset"}:
         info = form.datasets.get(value)
-        hint = _describe_data(info) if info and not info.problem else ""
+        hint = ""
+        if info and not info.problem:
+            hint = _describe_data(info)
         placeholder = tr("a variable, a file, or ds-…")
         return replace(field, widget="Combobox", choices=data, hint=hint, placeholder=placeholder)
     if name == "model":
@@ -279,7 +285,8 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter) -> Field:
         choices = [(plain_number(choice), choice) for choice in row.check_value]
         if row.check_type == "mult_choice":
             widget = "SelectMultiple"
-            value = row.default if is_blank(value) else value
+            if is_blank(value):
+                value = row.default
         else:
             widget = "Dropdown"
             choices.insert(0, (tr("default: {value}", value=default) if default else "—", ""))

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ... import connect
 from ...base.language import tr
+from ...base.text import listed
 from ...dataset.file_reader import list_data_files
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
@@ -138,7 +139,9 @@ class Launcher:
             changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
-            stage: LaunchStage = "editing" if self._state.is_loaded else self._state.stage
+            stage: LaunchStage = self._state.stage
+            if self._state.is_loaded:
+                stage = "editing"
             self._update(form=changed, stage=stage, message="")
         if name in {"dataset", "eval_dataset", "after"}:
             self._run_in_background(self._inspect_datasets)
@@ -313,7 +316,7 @@ class Launcher:
             self._overwrite()
             form = self._state.form.with_draft(draft)
             message = tr("Loaded: {name}", name=name.strip())
-            if dropped := tr(", ").join(draft.values.keys() - form.draft.values.keys()):
+            if dropped := listed(draft.values.keys() - form.draft.values.keys()):
                 message += "\n" + tr("The model has no {names}; left out.", names=dropped)
             self._update(form=form, stage="editing", message=message, **closed)
             self._run_in_background(self._inspect_datasets)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import approximate_duration
+from ...base.text import approximate_duration, listed
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
@@ -15,7 +15,7 @@ from ...trainer.form.validation import find_issues, find_warnings
 from .. import components, dataset, formats, markdown
 from ..components import Html, Kind
 from ..display import Bundle
-from ..formats import escape, strip_controls
+from ..formats import dotted, escape, strip_controls
 from ..panel import field_label
 from .fields import FINAL_STEPS, FOLDS, Field, LauncherState, field_title, fix_label, method_title
 
@@ -34,7 +34,9 @@ def bundle(state: LauncherState) -> Bundle:
     form = state.form
     notes = []
     for name, issue in find_issues(form).items():
-        kind: Kind = "idle" if issue.is_hint else "bad"
+        kind: Kind = "bad"
+        if issue.is_hint:
+            kind = "idle"
         notes.append(_field_note(state, kind, name, issue.message))
     for name, text in find_warnings(form).items():
         notes.append(_field_note(state, "warn", name, text, sign="⚠︎"))
@@ -99,7 +101,7 @@ def numbers(state: LauncherState) -> Html:
     if estimate.train_rows is not None:
         remarks = [_held_out_remark(state), _token_remark(estimate)]
         rows = trn("{n} row", "{n} rows", estimate.train_rows)
-        cells.append((tr("Trains on"), rows, " · ".join(filter(None, remarks))))
+        cells.append((tr("Trains on"), rows, dotted(*remarks)))
     if steps is not None:
         formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
         cells.append((tr("Training steps"), f"{steps:,}", formula))
@@ -163,7 +165,7 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
         facts.append(tr("all at their defaults"))
     if wrong:
         facts.append(trn("{n} wrong", "{n} wrong", wrong))
-    return " · ".join(facts)
+    return dotted(*facts)
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
@@ -194,7 +196,7 @@ def status(state: LauncherState) -> Html:
     form = state.form
     issues = find_issues(form)
     wrong = [name for name, issue in issues.items() if not issue.is_hint]
-    titles = tr(", ").join(field_title(form, name) for name in wrong or issues)
+    titles = listed(field_title(form, name) for name in wrong or issues)
     words = ""
     if state.stage == "confirming":
         words = tr("It goes on when the notebook is closed.")
@@ -215,7 +217,7 @@ def status(state: LauncherState) -> Html:
         words = tr("To correct first: {fields}.", fields=titles)
     elif issues:
         words = tr("Still to choose: {fields}.", fields=titles)
-    return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>' if words else "")
+    return components.wrap('<div class="qf-sub" role="status">', words, "</div>")
 
 
 def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
@@ -254,7 +256,7 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
         elif item.name == "after":
             value = tr(FINAL_STEPS[value])
         elif isinstance(value, list):
-            value = tr(", ").join(map(str, value))
+            value = listed(value)
         if str(value).strip():
             if item.parameter:
                 title = f"{item.title} ({item.parameter})"

@@ -222,8 +222,10 @@ class LauncherWidget:
             return [texts["head"], rows["status"], rows["buttons"]]
         parts = [texts["head"], self._grids["first"], self._more]
         parts += [texts["numbers"], rows["buttons"]]
-        parts += [rows["dialog"]] if state.dialog else []
-        parts += [rows["status"]] if texts["status"].value else []
+        if state.dialog:
+            parts.append(rows["dialog"])
+        if texts["status"].value:
+            parts.append(rows["status"])
         return parts
 
     def _draw_buttons(self, state: LauncherState) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...base.language import tr, trn
-from ...base.text import format_loss
+from ...base.text import format_loss, listed
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
 from ..formats import one_line
@@ -68,11 +68,10 @@ def loss_chart(progress: TrainingProgress) -> LineChart:
     best = best_checkpoint(points)
     raw = [(axis.x(point), point.training_loss) for point in points]
     training = _smoothed(points, axis)
-    validation = [
-        (axis.x(point), point.validation_loss)
-        for point in points
-        if point.validation_loss is not None
-    ]
+    validation = []
+    for point in points:
+        if point.validation_loss is not None:
+            validation.append((axis.x(point), point.validation_loss))
     return LineChart(
         tr("Loss (nats per token, lower is better)"),
         _finding(training, validation, best),
@@ -98,11 +97,14 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
     curves = []
     ends = []
     for series, name in ((3, "margins"), (4, "accuracies")):
-        values = [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards]
+        values = []
+        for p in points:
+            if p.rewards and name in p.rewards:
+                values.append((axis.x(p), p.rewards[name]))
         if values:
             curves.append(Curve(name, values, series))
             ends.append(f"{name} {format_loss(values[-1][1])}")
-    finding = tr("Rewards at the end: {values}.", values=tr(", ").join(ends))
+    finding = tr("Rewards at the end: {values}.", values=listed(ends))
     title = tr("Rewards (higher is better)")
     return LineChart(
         title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe
@@ -113,16 +115,17 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
     """Return the smoothed training losses of named trainings."""
     points = {name: _finite(run.points) for name, run in runs.items()}
     axis = Axis.of([point for row in points.values() for point in row])
-    curves = [
-        Curve(
-            one_line(name, 16),
-            _smoothed(row, axis),
-            number,
-            SECOND_ROUND_DASH if number > 5 else "",
+    curves = []
+    for number, (name, row) in enumerate(points.items(), 1):
+        curves.append(
+            Curve(
+                one_line(name, 16),
+                _smoothed(row, axis),
+                number,
+                SECOND_ROUND_DASH if number > 5 else "",
+            )
         )
-        for number, (name, row) in enumerate(points.items(), 1)
-    ]
-    ends = tr(", ").join(
+    ends = listed(
         f"{one_line(name, 40)} {format_loss(smooth(row)[-1])}"
         for name, row in points.items()
         if row

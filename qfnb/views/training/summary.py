@@ -17,7 +17,7 @@ from ...trainer.loss_diagnostics import LossPoint, best_checkpoint, diagnose_los
 from ...trainer.progress import LogLine, Stage, TrainingProgress
 from .. import components, formats
 from ..components import MAX_TEXT, Html, Kind, State
-from ..formats import escape, one_line
+from ..formats import dotted, escape, one_line
 from ..line_chart import thin
 from .loss_chart import checkpoint_name, smooth
 
@@ -187,8 +187,9 @@ def progress_line(
     else:
         trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
         facts = [_epoch(progress), trained]
-        facts += [_time_left(progress)] if is_live else []
-    return percent, "…" if percent is None else f"{percent}%", " · ".join(filter(None, facts))
+        if is_live:
+            facts.append(_time_left(progress))
+    return percent, "…" if percent is None else f"{percent}%", dotted(*facts)
 
 
 def _epoch(progress: TrainingProgress) -> str:
@@ -338,7 +339,9 @@ def blocks(progress: TrainingProgress, *, is_live: bool) -> list[Html]:
     """Return the header, the steps, what the reader should know and the progress."""
     parts = [header(progress, is_live=is_live), steps(progress, is_live=is_live)]
     for kind, sign, statement, remedy in remarks(progress):
-        role: components.Role = "alert" if kind == "bad" else ""
+        role: components.Role = ""
+        if kind == "bad":
+            role = "alert"
         texts = (one_line(statement, MAX_TEXT), components.with_code(one_line(remedy, MAX_TEXT)))
         parts.append(components.note(kind, *texts, sign=sign, role=role))
     if line := progress_line(progress, is_live=is_live):
@@ -393,7 +396,8 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
     has_perplexity = any(point.perplexity for point in points)
     has_kept = any(point.is_kept for point in points)
     heads = [tr("Step"), tr("Epoch"), tr("Training loss"), tr("Validation loss")]
-    heads += [tr("Perplexity")] if has_perplexity else []
+    if has_perplexity:
+        heads.append(tr("Perplexity"))
     rows = []
     for point in selected:
         row = [f"{'★ ' * (point is best)}{point.step:,}", _number(point.epoch, ".2f")]
@@ -408,7 +412,8 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
         total = f"{len(points):,}"
         caption = tr("{n} of {total} points of the curve", n=len(selected), total=total)
     numeric = range(len(heads))
-    heads += [tr("Can be published")] if has_kept else []
+    if has_kept:
+        heads.append(tr("Can be published"))
     return components.table(heads, rows, numeric=numeric, caption=caption)
 
 
@@ -432,7 +437,7 @@ def links(urls: Mapping[str, str]) -> Html:
         if is_safe(url):
             target = f'href="{escape(url)}" target="_blank" rel="noopener noreferrer"'
             anchors.append(f"<a {target}>{escape(one_line(name, 40))} ↗</a>")
-    return Html(" · ".join(anchors))
+    return Html(dotted(*anchors))
 
 
 _METRIC_LABELS = {
@@ -457,29 +462,20 @@ def _settings(values: Mapping[str, Any]) -> Html:
 
 
 def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
-    rows = [*pairs]
-    if rows:
-        return components.table((tr("Name"), tr("Value")), rows)
-    return Html()
+    return components.table((tr("Name"), tr("Value")), pairs)
 
 
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
-    if not lines:
-        return Html()
-    if max_lines is None:
-        newest = lines
-    else:
-        newest = lines[-max_lines:]
+    newest = lines[-(max_lines or len(lines)) :]
     rows = []
     for line in reversed(newest):
         at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
         sign = "✕ " * line.is_problem
         rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
     heads = (tr("Time"), tr("Stage"), tr("What happened"))
+    caption = ""
     if len(newest) < len(lines):
         caption = tr("The latest lines")
-    else:
-        caption = ""
     return components.table(heads, rows, caption=caption, is_wide=True)
 
 
@@ -494,8 +490,9 @@ def _ids(progress: TrainingProgress) -> Html:
         (tr("endpoint"), progress.service_endpoint),
     )
     rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
-    pages = links(progress.links)
-    return _names_and_values([*rows, *([(tr("console"), pages)] if pages else [])])
+    if pages := links(progress.links):
+        rows.append((tr("console"), pages))
+    return _names_and_values(rows)
 
 
 def _number(value: float | None, format_spec: str = ".4f") -> str:

@@ -55,7 +55,10 @@ def html(progress: SweepProgress) -> Html:
 
 
 def _title(progress: SweepProgress) -> str:
-    models = [training.title for training in progress.trainings.values() if training.title]
+    models = []
+    for training in progress.trainings.values():
+        if training.title:
+            models.append(training.title)
     if not models:
         return tr("Sweep")
     return tr("Sweep of {model}", model=one_line(models[0], 80))

@@ -4,7 +4,6 @@ import pytest
 from support.reports import EVIL, build_report
 
 from qfnb import charts
-from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.report import archive
 from qfnb.views import formatters
 
@@ -34,8 +33,3 @@ def test_bars_of_any_name_are_written_as_a_picture(name, tmp_path):
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["m", "n"]
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([1 / 3, 3 / 4])
-
-
-def test_a_metric_that_the_report_does_not_have_is_refused():
-    with pytest.raises(InvalidArgumentError, match="no metric 'rouge'"):
-        charts.bars(build_report({"base": [0, 1]}), ["rouge"])

@@ -121,12 +121,6 @@ def test_one_model_has_a_mean_and_no_comparison():
     assert "got worse" not in page
 
 
-def test_a_report_without_metrics_says_so():
-    report = build_report({"a": [1.0]}, metrics=())
-    assert "no metric" in evaluation.html(report)
-    assert "no metric" in evaluation.text(report)
-
-
 @pytest.mark.fault("F92")
 def test_hostile_names_and_answers_are_only_text():
     report = build_report({EVIL: [0.0, 1.0], EVIL + "2": [1.0, 0.0]}, metrics=(EVIL,), texts=EVIL)
