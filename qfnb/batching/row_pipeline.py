@@ -306,7 +306,7 @@ def load_input(
     with journal.transaction():
         if source.is_rereadable:
             database.execute("delete from row")
-            rows = request.input_rows(source.items())
+            rows = request.input_rows(source, source.items())
             counter = RepeatCounter()
             while page := list(islice(rows, PAGE_SIZE)):
                 repeats = counter.count(page)
