@@ -1,27 +1,22 @@
-"""The input of a batch: a DataFrame, files here or behind addresses, a list or any iterable, and
-reading it ahead.
-"""
+"""The input of a batch: a DataFrame, files here or behind addresses, a list or any iterable."""
 
 import contextlib
 import glob
 import io
 import os
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path, PurePath
-from typing import IO, Any, Final, Generic, NamedTuple, TypeVar
+from typing import IO, Any, Final, NamedTuple
 
 from .. import _jsonl_csv_parquet
 from .._tables import find_variables, open_table, pandas_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError, QianfanError
 from ..redact import redact
-from ..transport.event_loop import Condition
 
 SUFFIXES: Final = (".jsonl", ".csv", ".parquet")
 
@@ -445,71 +440,3 @@ def _validate_path(path: Path, name: str) -> None:
         raise DatasetError(
             tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name
         )
-
-
-T = TypeVar("T")
-
-FILL_TIMEOUT_S: Final = 0.02
-"""Seconds that a fast iterator gets to fill a page."""
-
-
-class Prefetcher(Generic[T]):
-    """Reads an iterator ahead, in a thread that ends when a page is full.
-
-    Args:
-        items: the iterator; it may block, and it may raise.
-        max_items: items of a page, and items that are read ahead.
-    """
-
-    def __init__(self, items: Iterator[T], max_items: int) -> None:
-        self._items = items
-        self._max_items = max_items
-        self._buffer: deque[T] = deque()
-        self._changed = Condition()
-        self._is_reading = self._is_finished = False
-        self._error: Exception | None = None
-
-    def next_page(self) -> list[T]:
-        """Return the items that have been read, after waiting for the first; none at the end.
-
-        Raises:
-            Exception: what the iterator raised, after all items before it.
-        """
-        with self._changed:
-            if not (self._is_reading or self._is_finished or self._is_full()):
-                self._is_reading = True
-                threading.Thread(target=self._read, name="qfnb-input", daemon=True).start()
-            self._changed.wait_for(lambda: self._buffer or self._is_finished)
-            self._changed.wait_for(lambda: self._is_full() or self._is_finished, FILL_TIMEOUT_S)
-            page = [self._buffer.popleft() for _ in range(min(self._max_items, len(self._buffer)))]
-            if not page and self._error is not None:
-                raise self._error
-            return page
-
-    def _is_full(self) -> bool:
-        return len(self._buffer) >= self._max_items
-
-    def _read(self) -> None:
-        while True:
-            try:
-                item = next(self._items)
-            except StopIteration:
-                self._finish(None)
-                return
-            except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-                self._finish(error)
-                return
-            with self._changed:
-                self._buffer.append(item)
-                self._is_reading = not self._is_full()
-                if len(self._buffer) == 1 or not self._is_reading:
-                    self._changed.notify_all()
-                if not self._is_reading:
-                    return
-
-    def _finish(self, error: Exception | None) -> None:
-        with self._changed:
-            self._is_finished = True
-            self._is_reading = False
-            self._error = error
-            self._changed.notify_all()

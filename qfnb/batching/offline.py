@@ -214,11 +214,10 @@ class OfflineRun:
         self._budget_problem = ""
         if not rows:
             return rows
-        counter = self._control.counter
         handed_over = self._journal.count_missing(_IN_A_JOB)
 
         def problem(count: int) -> str:
-            return self._job.budget_problem(counter, handed_over + count)
+            return self._job.budget_problem(self._control, handed_over + count)
 
         self._budget_problem = problem(len(rows))
         counts = range(1, len(rows) + 1)
@@ -290,7 +289,7 @@ class OfflineRun:
         rows = {row.key.hex(): row for row in missing}
         async for name, body, problem in _read_answers(status):
             if (row := rows.pop(name, None)) is not None:
-                self._pipeline.writer.commit([(row, await self._build_result(row, body, problem))])
+                self._pipeline.commit([(row, await self._build_result(row, body, problem))])
         if job.is_stopped:  # nobody has answered the rows that it left
             self._is_drained = False
             self._release(job)
