@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from ..base.language import tr, tr_noop
+from ..base.language import tr
 from .fork_safe_sqlite import open_database
 from .journal_reader import (
     DROPPED_USAGE,
@@ -145,11 +145,6 @@ def acquire_lock(path: Path) -> FileLock:
     return lock
 
 
-EMPTIED = tr_noop("the journal was an empty file: if it had answers, they are lost and asked again")
-
-HEADER_BYTES = 100
-"""Bytes of the shortest database that is none of SQLite's empty ones."""
-
 MAX_LOG_PAGES = 8192
 """Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than
 one.
@@ -192,7 +187,6 @@ class Journal:
         last_position: of the answer that was written last, 0 before the first.
         had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
-        damage: that its file was empty, "" otherwise.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
@@ -203,13 +197,7 @@ class Journal:
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
-            is_emptied = (
-                path.is_file()
-                and path.stat().st_size < HEADER_BYTES
-                and not path.with_suffix(".db-wal").is_file()
-            )
             self.database = connect(path)
-            self.damage = tr(EMPTIED) if is_emptied else ""
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             self.had_answers = self.last_position > 0

@@ -330,7 +330,6 @@ class OfflineRun:
 
     def _describe(self) -> str:
         """Return how far the jobs are, and how many files wait."""
-        jobs = self.open_jobs
         rows_done = 0
         states = Counter[str]()
         for status in self._statuses.values():
@@ -340,15 +339,7 @@ class OfflineRun:
         rows_left = 0
         if not self._is_drained:
             rows_left = self._journal.count_missing(_WITHOUT_JOB)
-        waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / MAX_ROWS)
-        if len(jobs) == 1 and jobs[0].id and not waiting:
-            return trn(
-                "offline job {id}: {state}, {n} row done",
-                "offline job {id}: {state}, {n} rows done",
-                rows_done,
-                id=jobs[0].id,
-                state=next(iter(states), ""),
-            )
+        waiting = sum(not job.id for job in self.open_jobs) + math.ceil(rows_left / MAX_ROWS)
         running = tr(", ").join(f"{count} {state}" for state, count in sorted(states.items()))
         sentences = [tr("offline jobs: {running}", running=running or 0)]
         if waiting:

@@ -1,6 +1,5 @@
 """Journals on the disk: read in pages, listed, locked, deleted."""
 
-import contextlib
 import itertools
 import os
 import sqlite3
@@ -33,16 +32,6 @@ def write_journal(name, items, *, dedupe=False, answer=True):
     journal.set_facts(plan=RequestSpec("sandbox", "m").to_json(), state="done", complete=1)
     journal.close()
     return journal.path
-
-
-@contextlib.contextmanager
-def locked_journal(path):
-    """Lock a journal as another process does."""
-    lock = acquire_lock(path)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def test_forgetting_a_batch_leaves_those_with_longer_names():
@@ -119,7 +108,7 @@ def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
 
 def test_a_batch_under_way_is_named_soon():
     path = write_journal("taken", ["a"])
-    with locked_journal(path), pytest.raises(JournalInUse, match=f"process {os.getpid()}"):
+    with acquire_lock(path), pytest.raises(JournalInUse, match=f"process {os.getpid()}"):
         acquire_lock(path)
 
 

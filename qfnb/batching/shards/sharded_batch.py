@@ -38,11 +38,6 @@ WATCH_S: Final = 0.25
 MAX_LOST: Final = 5
 """Processes that may die of one shard; the next does not get it."""
 
-SHARE_MARGIN: Final = 1.25
-"""Factor of the budget that a shard gets at first: rows may cost more than the first ones of the
-input.
-"""
-
 
 class Board:
     """What workers tell of their shards, and what their jobs are to do."""
