@@ -14,7 +14,6 @@ import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,9 +154,6 @@ MAX_ROWS_PER_STATEMENT = 64
 prepared.
 """
 
-MIN_PACKED_BYTES = 128
-"""Shorter answers do not become shorter."""
-
 _ROW = "select row.number, row.key, row.input"
 
 _MISSING = """
@@ -174,8 +170,7 @@ where row.number > ? and row.asked and answer.run = ?
 """
 """Rows after a number that failed in this run with an error that says nothing about the row."""
 
-_texts = operator.attrgetter(*RESULT_COLUMNS[:2])
-_numbers_and_names = operator.attrgetter(*RESULT_COLUMNS[2:])
+_result_values = operator.attrgetter(*RESULT_COLUMNS)
 
 
 class Journal:
@@ -327,14 +322,10 @@ class Journal:
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
+        values: list[Any] = []
+        for position, (key, result) in enumerate(results, self.last_position + 1):
+            values += (position, self.run_number, key, *_result_values(result))
         try:
-            records = [
-                (key, *map(pack_text, _texts(result)), *_numbers_and_names(result))
-                for key, result in results
-            ]
-            values: list[Any] = []
-            for position, record in enumerate(records, self.last_position + 1):
-                values += (position, self.run_number, *record)
             self.database.execute(_insert_statement(len(results)), values)
             self.last_position += len(results)
         except UnicodeEncodeError:
@@ -366,21 +357,6 @@ class Journal:
 
     def _count(self, query: str, *values: Any) -> int:
         return int(self._select(query, *values)[0][0])
-
-
-def pack_text(text: str | None) -> str | bytes | None:
-    """Return a text, or its compressed bytes where these are fewer.
-
-    Raises:
-        UnicodeEncodeError: it has a lone surrogate.
-    """
-    if text is None or len(text) * 3 < MIN_PACKED_BYTES:
-        return text
-    content = text.encode()
-    packed = zlib.compress(content, 1)
-    if len(packed) < len(content):
-        return packed
-    return text
 
 
 @functools.cache
