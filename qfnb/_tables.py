@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from ._jsonl_csv_parquet import import_pyarrow
@@ -96,8 +96,7 @@ def open_table(value: object) -> TableRows | None:
         return _polars_table(value)
     if type(value).__name__ == "DuckDBPyRelation":
         return _duckdb_table(value)
-    is_arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
-    if is_arrow and not isinstance(value, type):
+    if hasattr(value, "__arrow_c_stream__") and not isinstance(value, type):
         return _arrow_table(value)
     return None
 
@@ -145,17 +144,9 @@ def _to_rows(columns: Sequence[str], cells: Iterable[Sequence[Any]]) -> Iterator
 
 
 def _arrow_table(table: Any) -> TableRows | None:
-    """Return a table that has Arrow's stream or `__dataframe__`, which is not copied; None for a
-    single column.
-    """
+    """Return a table that has Arrow's stream, which is not copied; None for a single column."""
     arrow = import_pyarrow(tr("Tables of the type {kind}", kind=type(table).__name__))
-
-    def open_reader() -> Any:
-        if hasattr(table, "__arrow_c_stream__"):
-            return arrow.RecordBatchReader.from_stream(table)
-        from pyarrow import interchange  # noqa: PLC0415 - only tables without Arrow's stream need it
-
-        return interchange.from_dataframe(table).to_reader()
+    open_reader = partial(arrow.RecordBatchReader.from_stream, table)
 
     def read(reader: Any) -> Iterator[Row]:
         with reader:

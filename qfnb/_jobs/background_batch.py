@@ -5,17 +5,131 @@ count.
 import asyncio
 import time
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import clock, event_loop
 from ..transport.event_loop import Condition
+from ..wire.prices import PriceRange
 from .background_job import BackgroundJob
-from .batch_progress import BatchProgress, BatchState, ProgressCounter
 from .row_result import summarize_error
 from .worker_pool import WorkerPool, validate_worker_count
+
+BatchState = Literal["preparing", "running", "paused", "waiting", "cancelled", "stopped", "done"]
+
+MAX_LATEST_FAILURES = 5
+"""The number of failures that a progress keeps."""
+
+RATE_WINDOW_S = 10.0
+"""Seconds over which the rate is measured."""
+
+
+@dataclass(frozen=True)
+class RowFailure:
+    """One row that failed.
+
+    Attributes:
+        number: its index in the input, from 0.
+        input: the beginning of the prompt.
+        error, message: the class of the error, and the first line of its message.
+    """
+
+    number: int
+    input: str
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """The progress of a batch.
+
+    Attributes:
+        total: rows of the input; None until it has been read to its end.
+        cached: rows whose answer is from an earlier run or an identical row.
+        ok, failed: rows answered (cached ones too) and rows failed.
+        retried: attempts after the first of each row.
+        in_flight: rows sent and not answered yet.
+        workers: the limit of rows in flight.
+        uncounted: rows answered without counts of tokens.
+        cost, cost_low: CNY by list price so far, the ends of its range; None if a price is unknown.
+        `budget` limits
+            the upper end.
+        budget_tokens: the limit of `prompt_tokens` and `completion_tokens` together, None without
+            one.
+        rate: rows per second, over the last ten seconds.
+        rate_limits: the rate limits in force and where they come from; "" without any.
+        reason: why the batch waits or stopped.
+        latest_failures: the last failures, oldest first.
+        mode: `online`, `offline`, or `shards` of several processes.
+        notes, remarks: what was noticed before the start, and while it worked.
+        rows_name: the variable or the file whose rows are asked, "" where they have no name.
+    """
+
+    name: str = ""
+    model: str = ""
+    state: BatchState = "preparing"
+    total: int | None = None
+    cached: int = 0
+    ok: int = 0
+    failed: int = 0
+    retried: int = 0
+    in_flight: int = 0
+    workers: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = 0.0
+    budget: float | None = None
+    rate: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    rate_limits: str = ""
+    reason: str = ""
+    latest_failures: tuple[RowFailure, ...] = ()
+    from_sandbox: bool = False
+    mode: str = "online"
+    notes: tuple[str, ...] = ()
+    uncounted: int = 0
+    budget_tokens: int | None = None
+    cost_low: float | None = None
+    remarks: tuple[str, ...] = ()
+    rows_name: str = ""
+
+    @property
+    def cost_range(self) -> PriceRange | None:
+        """The cost so far, None if a price is unknown."""
+        if self.cost is None:
+            return None
+        return PriceRange(self.cost if self.cost_low is None else self.cost_low, self.cost)
+
+    @property
+    def finished_rows(self) -> int:
+        """The number of rows with an answer or an error."""
+        return self.ok + self.failed
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the batch has ended."""
+        return self.ended_at is not None
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to the end at the present rate, None if that is unknown."""
+        if self.total is None or not self.rate or self.is_finished:
+            return None
+        return (self.total - self.finished_rows) / self.rate
+
+    def elapsed(self, now: float) -> float:
+        """Return the seconds from the start to the end, or to `now` (Unix seconds) while it
+        runs.
+        """
+        if self.started_at is not None:
+            return (self.ended_at or now) - self.started_at
+        return 0.0
+
 
 CANCEL_GRACE_S = 2.0
 """Seconds that rows in flight have to finish after a cancel."""
@@ -39,7 +153,11 @@ class BatchControl:
         progress: the progress that the batch starts with.
 
     Attributes:
-        counter: the rows counted so far, and the progress.
+        progress: as panels draw it, but for the counts, which `snapshot` adds.
+        ok, failed, retried, prompt_tokens, completion_tokens, uncounted, cost, cost_low: the counts
+            of `BatchProgress`; rows that were answered before are not in `ok`.
+        lost: answers that did not arrive and may be charged; budgets count each as a row is
+            expected to use.
         worker_pool: the workers that send the rows, None before there are any.
         is_ending: whether no further row is sent.
         is_paused: whether no further row is sent until `resume`.
@@ -47,7 +165,13 @@ class BatchControl:
     """
 
     def __init__(self, progress: BatchProgress) -> None:
-        self.counter = ProgressCounter(progress)
+        self.progress = progress
+        self.ok = self.failed = self.retried = self.uncounted = self.lost = 0
+        self.prompt_tokens = self.completion_tokens = 0
+        self.cost: float | None = 0.0
+        self.cost_low = 0.0
+        self._latest_failures = deque[RowFailure](maxlen=MAX_LATEST_FAILURES)
+        self._rows_per_half_second = deque[tuple[float, int]]()
         self.worker_pool: WorkerPool[Any] | None = None
         self.is_ending = self.is_paused = False
         self.fatal_streak = 0
@@ -57,12 +181,12 @@ class BatchControl:
     @property
     def is_finished(self) -> bool:
         """Whether the batch has ended."""
-        return self.counter.progress.is_finished
+        return self.progress.is_finished
 
     def update(self, state: BatchState | None = None, **fields: Any) -> None:
         """Change fields of the progress."""
-        progress = self.counter.progress
-        self.counter.progress = replace(progress, state=state or progress.state, **fields)
+        progress = self.progress
+        self.progress = replace(progress, state=state or progress.state, **fields)
 
     def set_running(self) -> None:
         """Set the state after a wait: running, or paused if it is still paused."""
@@ -111,7 +235,7 @@ class BatchControl:
             self.fatal_streak = 0
             return
         self.fatal_streak = self.fatal_streak + 1 if isinstance(error, FATAL_ERRORS) else 0
-        if self.fatal_streak >= MAX_FATAL_IN_A_ROW or (self.fatal_streak and not self.counter.ok):
+        if self.fatal_streak >= MAX_FATAL_IN_A_ROW or (self.fatal_streak and not self.ok):
             self.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -146,6 +270,87 @@ class BatchControl:
             while not condition():
                 self._condition.wait(timeout=event_loop.INTERRUPT_SLICE_S)
 
+    def record_answer(
+        self,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cost: PriceRange | None,
+        attempts: int,
+    ) -> None:
+        """Count a row that was answered.
+
+        Args:
+            prompt_tokens: counted by the platform, None if unknown.
+            completion_tokens: counted by the platform, None if unknown.
+            cost: CNY by list price, None if unknown.
+            attempts: how often the row was sent, from 1.
+        """
+        self.ok += 1
+        self.record_usage(prompt_tokens, completion_tokens, cost)
+        self._count_row(attempts)
+
+    def record_usage(
+        self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None
+    ) -> None:
+        """Count tokens and cost (CNY) of a row; None where not known."""
+        self.prompt_tokens += prompt_tokens or 0
+        self.completion_tokens += completion_tokens or 0
+        self.uncounted += prompt_tokens is None
+        if cost is None:
+            self.cost = None
+            return
+        self.cost_low += cost.low
+        if self.cost is not None:
+            self.cost += cost.high
+
+    def record_failure(self, failure: RowFailure, attempts: int) -> None:
+        """Count a row that failed."""
+        self.failed += 1
+        self._latest_failures.append(failure)
+        self._count_row(attempts)
+
+    def snapshot(self, **fields: Any) -> BatchProgress:
+        """Return the progress, with further fields from the caller."""
+        return replace(
+            self.progress,
+            ok=self.ok + self.progress.cached,
+            failed=self.failed,
+            retried=self.retried,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            uncounted=self.uncounted,
+            cost=self.cost,
+            cost_low=self.cost_low,
+            rate=self._rows_per_second(),
+            latest_failures=tuple(self._latest_failures),
+            **fields,
+        )
+
+    def _count_row(self, attempts: int) -> None:
+        self.retried += max(attempts - 1, 0)
+        half_second = time.monotonic() // 0.5 * 0.5
+        if self._rows_per_half_second and self._rows_per_half_second[-1][0] == half_second:
+            self._rows_per_half_second[-1] = (half_second, self._rows_per_half_second[-1][1] + 1)
+        else:
+            self._rows_per_half_second.append((half_second, 1))
+            while self._rows_per_half_second[0][0] < half_second - RATE_WINDOW_S:
+                self._rows_per_half_second.popleft()
+
+    def _rows_per_second(self) -> float | None:
+        now = time.monotonic()
+        progress = self.progress
+        first_at = now
+        rows = 0
+        for at, count in tuple(self._rows_per_half_second):
+            if at > now - RATE_WINDOW_S:
+                first_at = min(first_at, at)
+                rows += count
+        if not rows:
+            if not (self.ok + self.failed) or progress.ended_at:
+                return None
+            return 0.0
+        return rows / max(now - first_at, 0.5)
+
 
 class BackgroundBatch(BackgroundJob):
     """A batch on the I/O loop; `BatchTask` keeps its results in memory, `qfnb.batch` in a journal.
@@ -166,7 +371,7 @@ class BackgroundBatch(BackgroundJob):
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
         pool = self._control.worker_pool
-        return self._control.counter.snapshot(
+        return self._control.snapshot(
             in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0
         )
 
@@ -228,7 +433,7 @@ class BackgroundBatch(BackgroundJob):
 
     async def _run_and_record(self) -> None:
         control = self._control
-        started_at = control.counter.progress.started_at or time.time()
+        started_at = control.progress.started_at or time.time()
         if not control.is_ending:
             control.set_running()
         control.update(started_at=started_at, ended_at=None)
@@ -238,7 +443,7 @@ class BackgroundBatch(BackgroundJob):
             control.update("stopped", reason=f"{type(error).__name__}: {summarize_error(error)}")
             raise
         finally:
-            state = control.counter.progress.state
+            state = control.progress.state
             is_done = state in {"running", "paused", "waiting"}
             control.update("done" if is_done else state, ended_at=time.time())
             control.notify_waiters()

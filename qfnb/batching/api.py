@@ -42,7 +42,7 @@ def batch(
     too, sends only what is missing.
 
     Args:
-        rows: a DataFrame or Series; an Arrow table, or what has its stream or `__dataframe__`;
+        rows: a DataFrame or Series; an Arrow table, or what has its stream;
             .jsonl, .csv or .parquet files, as a path, a folder, a pattern or an address; or any
             iterable of prompts, conversations or dictionaries. One without a length is read while
             its rows are sent.
@@ -114,7 +114,6 @@ def _job_of(plan: _Plan, options: validation.BatchOptions, journal: Journal) -> 
         worker_count=plan.worker_count,
         canary=options.get("canary", 3),
         output_path=plan.output_path,
-        notes=tuple(filter(None, [journal.damage])),
         input=plan.source.description,
         call_options=plan.call_options,
         is_offline=plan.is_offline,
@@ -318,9 +317,9 @@ def resume(
             journal.set_facts(out=output_path.absolute())
         elif stored_path := journal.get_fact("out"):
             output_path = Path(stored_path)
-        notes = [journal.damage] if journal.damage else []
+        notes: tuple[str, ...] = ()
         if journal.get_fact("complete") != "1":
-            notes.append(tr(INPUT_NOT_READ))
+            notes = (tr(INPUT_NOT_READ),)
         job = JobSpec(
             path=path,
             request=request,
@@ -338,7 +337,7 @@ def resume(
             ),
             worker_count=worker_count,
             output_path=output_path,
-            notes=tuple(notes),
+            notes=notes,
             input=journal.get_fact("input"),
             is_offline=bool(journal.get_fact("offline")),
             response_format=request.response_format,

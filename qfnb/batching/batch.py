@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._jobs.background_batch import BackgroundBatch, BatchControl
+from .._jobs.background_batch import BackgroundBatch, BatchControl, BatchProgress
 from .._jobs.background_job import POLL_INTERVAL_S
-from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS, summarize_error
 from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr, trn
@@ -103,36 +102,36 @@ class BatchRunner:
         finally:
             syncing.cancel()
             failed_repeats = await asyncio.to_thread(self._close_journal)
-            control.counter.failed += failed_repeats
-            control.update(cached=control.counter.progress.cached - failed_repeats)
+            control.failed += failed_repeats
+            control.update(cached=control.progress.cached - failed_repeats)
 
     def _initialize_counts(self, *, are_rows_stored: bool) -> None:
         """Set the counters to what the journal holds; a new input counts its rows when it is
         read.
         """
         journal = self._journal
-        counter = self._control.counter
+        control = self._control
         journal.drop_failures()
         counts = journal.counts()
-        counter.prompt_tokens = counts.prompt_tokens
-        counter.completion_tokens = counts.completion_tokens
-        counter.cost = counts.cost
-        counter.cost_low = counts.cost_low
-        counter.uncounted = counts.uncounted
-        counter.ok = counter.failed = cached = 0
+        control.prompt_tokens = counts.prompt_tokens
+        control.completion_tokens = counts.completion_tokens
+        control.cost = counts.cost
+        control.cost_low = counts.cost_low
+        control.uncounted = counts.uncounted
+        control.ok = control.failed = cached = 0
         if are_rows_stored:
-            counter.failed = counts.failed
+            control.failed = counts.failed
             cached = counts.rows - journal.count_missing() - counts.failed
-        self._control.update(cached=cached)
-        counter.lost = int(journal.get_fact("lost", "0"))
+        control.update(cached=cached)
+        control.lost = int(journal.get_fact("lost", "0"))
         is_killed = journal.get_fact("state") == "running"
         if is_killed and not self._job.is_offline:
-            counter.lost += self._job.worker_count
+            control.lost += self._job.worker_count
         self._set_state("running", "")
 
     def _set_state(self, state: str, reason: str) -> None:
         facts: dict[str, object] = {"state": state, "reason": reason, "updated": time.time()}
-        if lost := self._control.counter.lost:
+        if lost := self._control.lost:
             facts["lost"] = lost
         self._journal.set_facts(**facts)
 
@@ -177,13 +176,13 @@ class BatchRunner:
                 remaining,
             )
             control.update("waiting", reason=reason)
-            control.counter.retract_failures(remaining)
+            control.failed -= remaining
             await control.sleep(min(2.0**number, 30))
             if control.is_ending:
-                control.counter.retract_failures(-remaining)
+                control.failed += remaining
                 return
             control.set_running()
-            control.counter.retried += remaining
+            control.retried += remaining
             await self.pipeline.run(JournalPages(self._journal.retryable_rows))
 
     async def _sync_periodically(self) -> None:
@@ -201,7 +200,7 @@ class BatchRunner:
         """
         job = self._job
         journal = self._journal
-        progress = self._control.counter.progress
+        progress = self._control.progress
         failed_repeats = 0
         try:
             with contextlib.suppress(JournalError):
@@ -309,7 +308,7 @@ class Batch(BackgroundBatch):
         expected
         to have used.
         """
-        return self.job.spent(self._control.counter)
+        return self.job.spent(self._control)
 
     def results(self) -> list[BatchRow]:
         """Wait, then return every row with its result, in input order."""
@@ -468,8 +467,8 @@ class Batch(BackgroundBatch):
         control = self._control
 
         def count() -> None:
-            control.update(cached=control.counter.progress.cached + cached)
-            control.counter.failed += invalid
+            control.update(cached=control.progress.cached + cached)
+            control.failed += invalid
             if total is not None:
                 control.update(total=total)
 

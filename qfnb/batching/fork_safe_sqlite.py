@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from ..base.language import tr
 from ..transport import event_loop  # noqa: F401 - its hold is entered before this one
@@ -59,43 +59,31 @@ inside_sqlite = _Gate()
 """Entered for every call into SQLite."""
 
 
-class _Cursor(sqlite3.Cursor):
-    def execute(self, sql: str, parameters: Any = (), /) -> Self:
-        with inside_sqlite:
-            return super().execute(sql, parameters)
+class _Rows(list[Any]):
+    """What a statement returned: all of its rows, so that none is left open."""
 
-    def executemany(self, sql: str, rows: Iterable[Any], /) -> Self:
-        values = list(rows)
-        with inside_sqlite:
-            return super().executemany(sql, values)
+    rowcount: int
 
     def fetchone(self) -> Any:
-        """Return the only row that is wanted, and close: freeing an open statement would enter
-        SQLite uncounted.
-        """
-        with inside_sqlite:
-            row = super().fetchone()
-            self.close()
-            return row
+        """Return the first row, None without any."""
+        return self[0] if self else None
 
     def fetchall(self) -> list[Any]:
-        with inside_sqlite:
-            return super().fetchall()
-
-    def __next__(self) -> Any:
-        with inside_sqlite:
-            return super().__next__()
+        """Return the rows."""
+        return self
 
 
 class _Connection(sqlite3.Connection):
-    def cursor(self, *_: Any) -> _Cursor:  # type: ignore[override]
-        return super().cursor(_Cursor)
+    def execute(self, sql: str, parameters: Any = (), /) -> _Rows:  # type: ignore[override]
+        with inside_sqlite, contextlib.closing(super().execute(sql, parameters)) as cursor:
+            rows = _Rows(cursor)
+            rows.rowcount = cursor.rowcount
+            return rows
 
-    def execute(self, sql: str, parameters: Any = (), /) -> _Cursor:
-        return self.cursor().execute(sql, parameters)
-
-    def executemany(self, sql: str, rows: Iterable[Any], /) -> _Cursor:
-        return self.cursor().executemany(sql, rows)
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> None:  # type: ignore[override]
+        values = list(rows)
+        with inside_sqlite:
+            super().executemany(sql, values).close()
 
     def close(self) -> None:
         with inside_sqlite:

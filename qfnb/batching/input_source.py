@@ -1,27 +1,22 @@
-"""The input of a batch: a DataFrame, files here or behind addresses, a list or any iterable, and
-reading it ahead.
-"""
+"""The input of a batch: a DataFrame, files here or behind addresses, a list or any iterable."""
 
 import contextlib
 import glob
 import io
 import os
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path, PurePath
-from typing import IO, Any, Final, Generic, NamedTuple, TypeVar
+from typing import IO, Any, Final, NamedTuple
 
 from .. import _jsonl_csv_parquet
 from .._tables import find_variables, open_table, pandas_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError, QianfanError
 from ..redact import redact
-from ..transport.event_loop import Condition
 
 SUFFIXES: Final = (".jsonl", ".csv", ".parquet")
 
@@ -212,10 +207,20 @@ def _find_addresses(address: str, is_deep: bool) -> tuple[str, list[str]]:
     return filesystem.unstrip_protocol(root), [filesystem.unstrip_protocol(each) for each in names]
 
 
-def read_items(paths: Iterable[str]) -> Iterator[Item]:
-    """Yield the rows of files or addresses of one kind, one after the other."""
+def read_items(paths: Iterable[str], starts: dict[str, int] | None = None) -> Iterator[Item]:
+    """Yield the rows of files or addresses of one kind, one after the other.
+
+    Args:
+        paths: the files.
+        starts: is given the number of each file's first row, from 0, when that is read.
+    """
+    number = 0
     for path in paths:
-        yield from read_file(path, FilePosition())
+        if starts is not None:
+            starts[path] = number
+        for item in read_file(path, FilePosition()):
+            yield item
+            number += 1
 
 
 def read_file(path: str, start: FilePosition) -> Iterator[Item]:
@@ -290,6 +295,10 @@ class RowSource:
             is sent.
         frame: a copy of the DataFrame or Series, None for other inputs.
         paths: the files on this computer, none for other inputs.
+        headings: of each of several files with columns: its first row, as `locate` names it, and
+            the names of its cells.
+        locate: names a row that was read, by its number, as a row of its file, `b.csv#17`; ""
+            where the input is no file.
     """
 
     description: str
@@ -299,6 +308,8 @@ class RowSource:
     is_rereadable: bool = True
     frame: Any = None
     paths: tuple[Path, ...] = ()
+    headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    locate: Callable[[int], str] = lambda _: ""
 
 
 def open_source(rows: Any) -> RowSource:
@@ -371,7 +382,8 @@ def _files_source(name: str) -> RowSource:
     if not glob.has_magic(name) and not is_address(name):
         _validate_path(Path(name).expanduser(), name)
     _, paths = find_files(name)
-    first_item = next((item for item in read_first_items(paths) if item is not None), None)
+    first_items = read_first_items(paths)
+    first_item = next((item for item in first_items if item is not None), None)
     suffix = suffix_of(paths[0])
     size = total = 0
     for path in paths:
@@ -381,15 +393,38 @@ def _files_source(name: str) -> RowSource:
                 total += _jsonl_csv_parquet.count_parquet_rows(file)
     if first_item is None:
         raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, size), path=name)
-    has_heading = suffix != ".jsonl" and isinstance(first_item, Mapping)
+    starts: dict[str, int] = {}
+    headings: dict[str, tuple[str, ...]] = {}
+    if suffix != ".jsonl":
+        headings = _read_headings(paths, first_items)
     return RowSource(
         name,
-        lambda: read_items(paths),
-        tuple(first_item) if has_heading else None,
+        lambda: read_items(paths, starts),
+        next(iter(headings.values()), None),
         total or None,
         is_rereadable=size <= STREAM_ABOVE_BYTES,
         paths=tuple(Path(path) for path in paths if not is_address(path)),
+        headings=headings,
+        locate=lambda number: _locate(starts, number),
     )
+
+
+def _read_headings(
+    paths: Iterable[str], first_items: Iterable[Item | None]
+) -> dict[str, tuple[str, ...]]:
+    headings: dict[str, tuple[str, ...]] = {}
+    for path, item in zip(paths, first_items, strict=True):
+        if isinstance(item, Mapping):
+            headings[f"{PurePath(path).name}#0"] = tuple(item)
+    return headings
+
+
+def _locate(starts: Mapping[str, int], number: int) -> str:
+    place = ""
+    for path, start in starts.items():
+        if start <= number:
+            place = f"{PurePath(path).name}#{number - start}"
+    return place
 
 
 def _validate_path(path: Path, name: str) -> None:
@@ -405,71 +440,3 @@ def _validate_path(path: Path, name: str) -> None:
         raise DatasetError(
             tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name
         )
-
-
-T = TypeVar("T")
-
-FILL_TIMEOUT_S: Final = 0.02
-"""Seconds that a fast iterator gets to fill a page."""
-
-
-class Prefetcher(Generic[T]):
-    """Reads an iterator ahead, in a thread that ends when a page is full.
-
-    Args:
-        items: the iterator; it may block, and it may raise.
-        max_items: items of a page, and items that are read ahead.
-    """
-
-    def __init__(self, items: Iterator[T], max_items: int) -> None:
-        self._items = items
-        self._max_items = max_items
-        self._buffer: deque[T] = deque()
-        self._changed = Condition()
-        self._is_reading = self._is_finished = False
-        self._error: Exception | None = None
-
-    def next_page(self) -> list[T]:
-        """Return the items that have been read, after waiting for the first; none at the end.
-
-        Raises:
-            Exception: what the iterator raised, after all items before it.
-        """
-        with self._changed:
-            if not (self._is_reading or self._is_finished or self._is_full()):
-                self._is_reading = True
-                threading.Thread(target=self._read, name="qfnb-input", daemon=True).start()
-            self._changed.wait_for(lambda: self._buffer or self._is_finished)
-            self._changed.wait_for(lambda: self._is_full() or self._is_finished, FILL_TIMEOUT_S)
-            page = [self._buffer.popleft() for _ in range(min(self._max_items, len(self._buffer)))]
-            if not page and self._error is not None:
-                raise self._error
-            return page
-
-    def _is_full(self) -> bool:
-        return len(self._buffer) >= self._max_items
-
-    def _read(self) -> None:
-        while True:
-            try:
-                item = next(self._items)
-            except StopIteration:
-                self._finish(None)
-                return
-            except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-                self._finish(error)
-                return
-            with self._changed:
-                self._buffer.append(item)
-                self._is_reading = not self._is_full()
-                if len(self._buffer) == 1 or not self._is_reading:
-                    self._changed.notify_all()
-                if not self._is_reading:
-                    return
-
-    def _finish(self, error: Exception | None) -> None:
-        with self._changed:
-            self._is_finished = True
-            self._is_reading = False
-            self._error = error
-            self._changed.notify_all()

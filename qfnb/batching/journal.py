@@ -14,7 +14,6 @@ import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from ..base.language import tr, tr_noop
+from ..base.language import tr
 from .fork_safe_sqlite import open_database
 from .journal_reader import (
     DROPPED_USAGE,
@@ -145,11 +144,6 @@ def acquire_lock(path: Path) -> FileLock:
     return lock
 
 
-EMPTIED = tr_noop("the journal was an empty file: if it had answers, they are lost and asked again")
-
-HEADER_BYTES = 100
-"""Bytes of the shortest database that is none of SQLite's empty ones."""
-
 MAX_LOG_PAGES = 8192
 """Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than
 one.
@@ -159,9 +153,6 @@ MAX_ROWS_PER_STATEMENT = 64
 """Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them
 prepared.
 """
-
-MIN_PACKED_BYTES = 128
-"""Shorter answers do not become shorter."""
 
 _ROW = "select row.number, row.key, row.input"
 
@@ -179,8 +170,7 @@ where row.number > ? and row.asked and answer.run = ?
 """
 """Rows after a number that failed in this run with an error that says nothing about the row."""
 
-_texts = operator.attrgetter(*RESULT_COLUMNS[:2])
-_numbers_and_names = operator.attrgetter(*RESULT_COLUMNS[2:])
+_result_values = operator.attrgetter(*RESULT_COLUMNS)
 
 
 class Journal:
@@ -192,7 +182,6 @@ class Journal:
         last_position: of the answer that was written last, 0 before the first.
         had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
-        damage: that its file was empty, "" otherwise.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
@@ -203,13 +192,7 @@ class Journal:
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
-            is_emptied = (
-                path.is_file()
-                and path.stat().st_size < HEADER_BYTES
-                and not path.with_suffix(".db-wal").is_file()
-            )
             self.database = connect(path)
-            self.damage = tr(EMPTIED) if is_emptied else ""
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             self.had_answers = self.last_position > 0
@@ -339,14 +322,10 @@ class Journal:
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
+        values: list[Any] = []
+        for position, (key, result) in enumerate(results, self.last_position + 1):
+            values += (position, self.run_number, key, *_result_values(result))
         try:
-            records = [
-                (key, *map(pack_text, _texts(result)), *_numbers_and_names(result))
-                for key, result in results
-            ]
-            values: list[Any] = []
-            for position, record in enumerate(records, self.last_position + 1):
-                values += (position, self.run_number, *record)
             self.database.execute(_insert_statement(len(results)), values)
             self.last_position += len(results)
         except UnicodeEncodeError:
@@ -378,21 +357,6 @@ class Journal:
 
     def _count(self, query: str, *values: Any) -> int:
         return int(self._select(query, *values)[0][0])
-
-
-def pack_text(text: str | None) -> str | bytes | None:
-    """Return a text, or its compressed bytes where these are fewer.
-
-    Raises:
-        UnicodeEncodeError: it has a lone surrogate.
-    """
-    if text is None or len(text) * 3 < MIN_PACKED_BYTES:
-        return text
-    content = text.encode()
-    packed = zlib.compress(content, 1)
-    if len(packed) < len(content):
-        return packed
-    return text
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from .input_source import Item
 
 
 def unpack_text(value: str | bytes | None) -> str | None:
-    """Return the text that `pack_text` was called with; None for what is none of its values."""
+    """Return a stored text, which earlier versions compressed; None for what is neither."""
     if isinstance(value, bytes):
         try:
             return zlib.decompress(value).decode("utf-8", "replace")

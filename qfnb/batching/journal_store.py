@@ -95,16 +95,12 @@ def delete_journal(name: str) -> None:
     try:
         for ending in (".db", ".db-wal", ".db-shm", ".owner"):
             path.with_suffix(ending).unlink(missing_ok=True)
-        shutil.rmtree(pictures_folder(path), ignore_errors=True)
+        # earlier versions stored the pictures of rows there
+        shutil.rmtree(path.with_suffix(".pictures"), ignore_errors=True)
         with contextlib.suppress(PermissionError):  # Windows deletes no open file
             lock_path(path).unlink(missing_ok=True)
     finally:
         lock.release()
-
-
-def pictures_folder(path: Path) -> Path:
-    """Return where the pictures of a journal's rows are."""
-    return path.with_suffix(".pictures")
 
 
 def load_request_spec(path: Path, text: str) -> RequestSpec:

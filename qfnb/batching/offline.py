@@ -214,11 +214,10 @@ class OfflineRun:
         self._budget_problem = ""
         if not rows:
             return rows
-        counter = self._control.counter
         handed_over = self._journal.count_missing(_IN_A_JOB)
 
         def problem(count: int) -> str:
-            return self._job.budget_problem(counter, handed_over + count)
+            return self._job.budget_problem(self._control, handed_over + count)
 
         self._budget_problem = problem(len(rows))
         counts = range(1, len(rows) + 1)
@@ -290,7 +289,7 @@ class OfflineRun:
         rows = {row.key.hex(): row for row in missing}
         async for name, body, problem in _read_answers(status):
             if (row := rows.pop(name, None)) is not None:
-                self._pipeline.writer.commit([(row, await self._build_result(row, body, problem))])
+                self._pipeline.commit([(row, await self._build_result(row, body, problem))])
         if job.is_stopped:  # nobody has answered the rows that it left
             self._is_drained = False
             self._release(job)
@@ -331,7 +330,6 @@ class OfflineRun:
 
     def _describe(self) -> str:
         """Return how far the jobs are, and how many files wait."""
-        jobs = self.open_jobs
         rows_done = 0
         states = Counter[str]()
         for status in self._statuses.values():
@@ -341,15 +339,7 @@ class OfflineRun:
         rows_left = 0
         if not self._is_drained:
             rows_left = self._journal.count_missing(_WITHOUT_JOB)
-        waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / MAX_ROWS)
-        if len(jobs) == 1 and jobs[0].id and not waiting:
-            return trn(
-                "offline job {id}: {state}, {n} row done",
-                "offline job {id}: {state}, {n} rows done",
-                rows_done,
-                id=jobs[0].id,
-                state=next(iter(states), ""),
-            )
+        waiting = sum(not job.id for job in self.open_jobs) + math.ceil(rows_left / MAX_ROWS)
         running = tr(", ").join(f"{count} {state}" for state, count in sorted(states.items()))
         sentences = [tr("offline jobs: {running}", running=running or 0)]
         if waiting:

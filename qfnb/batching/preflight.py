@@ -88,15 +88,15 @@ def scan_input(
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
-        scan = _scan_rows(request, request.input_rows(source.items()))
+        scan = _scan_rows(request, request.input_rows(source, source.items()))
     else:
         items = source.items()
         first, is_complete = _peek_items(items)
-        first_rows = list(request.input_rows(first))
+        first_rows = list(request.input_rows(source, first))
         scan = _scan_rows(request, first_rows)
         scan.first_rows = first_rows
         scan.is_complete = is_complete
-        stream = chain(first_rows, request.input_rows(items, len(first)))
+        stream = chain(first_rows, request.input_rows(source, items, len(first)))
     if not scan.rows:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=source.description)

@@ -194,7 +194,8 @@ class RequestSpec:
         """Check what would be wrong with every row, before any is read.
 
         Raises:
-            InvalidArgumentError: the template names an unknown column, or no column holds prompts.
+            InvalidArgumentError: the template names an unknown column, or no column holds prompts;
+                of several files the first that lacks it is named.
         """
         if self.template is not None and source.columns is not None:
             self.template.validate_columns(source.columns)
@@ -213,6 +214,12 @@ class RequestSpec:
             )
             error.columns = source.columns
             raise error
+        for place, columns in source.headings.items():
+            needed = self.template.names if self.template is not None else ("prompt",)
+            for name in needed:
+                if name not in columns and (self.template is not None or "messages" not in columns):
+                    reason = tr("it has no {name!r}", name=name)
+                    raise InvalidArgumentError(f"{place}: {reason}")
 
     def build_conversation(self, item: Item) -> Conversation:
         """Return the request of one row.
@@ -242,12 +249,15 @@ class RequestSpec:
         validate_encodable("prompt", text)
         return text
 
-    def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
+    def input_rows(
+        self, source: RowSource, items: Iterable[Item], start: int = 0
+    ) -> Iterator[InputRow]:
         """Yield the rows of an input with what is sent for them; those that cannot be sent have a
         problem.
 
         Args:
-            items: the rows as the user gave them.
+            source: the input.
+            items: rows of it, as the user gave them.
             start: the number of the first one.
         """
         limit_mb = config.settings().max_row_mb
@@ -259,6 +269,8 @@ class RequestSpec:
                 # its keys may be anything, and the journal holds JSON
                 if isinstance(item, Mapping):
                     item = {str(name): value for name, value in item.items()}  # noqa: PLW2901
+                if place := source.locate(number):
+                    error = InvalidArgumentError(f"{place}: {error}")
                 key = self.row_key(f"\0{number}")
                 yield InputRow(number, key, item, problem=RowResult.from_error(error))
             else:

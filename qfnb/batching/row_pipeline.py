@@ -15,9 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from .._jobs.background_batch import BatchControl
+from .._jobs.background_batch import BatchControl, BatchProgress, RowFailure
 from .._jobs.background_job import complete_future
-from .._jobs.batch_progress import BatchProgress, ProgressCounter, RowFailure
 from .._jobs.row_result import RowResult, is_transient, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
@@ -27,10 +26,10 @@ from ..resources.inference.reply import ChatResponse, failed_result, row_result_
 from ..resources.inference.response_format import ResponseFormat
 from ..transport import clock
 from ..transport.client import CallOptions
-from ..transport.event_loop import Future
+from ..transport.event_loop import Condition, Future
 from . import journal_store
 from .client_pool import ClientPool
-from .input_source import Prefetcher, RowSource, name_of_rows
+from .input_source import RowSource, name_of_rows
 from .journal import Journal, RepeatCounter, add_rows, repeat_key
 from .journal_reader import JournalError, ParseAnswer
 from .preflight import InputScan, Preflight, format_amount
@@ -92,7 +91,7 @@ class JobSpec:
             return self.response_format.field_names
         return ()
 
-    def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
+    def budget_problem(self, control: BatchControl, rows: int) -> str:
         """Return why the budgets do not allow this many more rows, those in flight included; ""
         where they do.
 
@@ -103,13 +102,13 @@ class JobSpec:
         for unit, budget in (("CNY", plan.budget), ("tokens", plan.budget_tokens)):
             if budget is None:
                 continue
-            used, mean = self._use(counter, unit)
+            used, mean = self._use(control, unit)
             if used is None:
                 return tr(
                     "the budget cannot be kept: the {unit} of an answered row are not known",
                     unit=unit,
                 )
-            if used + mean * (rows + counter.lost) > budget:
+            if used + mean * (rows + control.lost) > budget:
                 reason = tr(
                     "the budget of {limit} allows no more: {spent} are spent",
                     limit=format_amount(budget, unit),
@@ -121,24 +120,24 @@ class JobSpec:
                 return reason
         return ""
 
-    def spent(self, counter: ProgressCounter) -> dict[str, float]:
+    def spent(self, control: BatchControl) -> dict[str, float]:
         """Return the use of the batch by unit (`CNY`, `tokens`), lost answers included."""
         amounts = {}
         for unit in ("CNY", "tokens"):
-            used, mean = self._use(counter, unit)
-            amounts[unit] = (used or 0.0) + mean * counter.lost
+            used, mean = self._use(control, unit)
+            amounts[unit] = (used or 0.0) + mean * control.lost
         return amounts
 
-    def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
+    def _use(self, control: BatchControl, unit: str) -> tuple[float | None, float]:
         """Return the use of the answered rows, None where it is unknown, and the mean of a row."""
-        used = counter.cost
+        used = control.cost
         estimate = self.preflight.cost
         if unit == "tokens":
-            used = counter.prompt_tokens + counter.completion_tokens
+            used = control.prompt_tokens + control.completion_tokens
             estimate = self.preflight.tokens
-            if counter.uncounted:
+            if control.uncounted:
                 used = None
-        if answered := counter.ok + counter.progress.cached:
+        if answered := control.ok + control.progress.cached:
             return used, (used or 0.0) / answered
         return used, (estimate or 0) / max(self.preflight.requests, 1)
 
@@ -185,11 +184,16 @@ class JournalPages:
         return rows
 
 
+FILL_TIMEOUT_S: Final = 0.02
+"""Seconds that a fast input gets to fill a page."""
+
+
 class InputPages:
     """Pages of an input that is read while rows are sent, and written into the journal as it is
     read.
 
-    An input that raises is not read further: what it left out is unknown.
+    A thread reads a page ahead, and ends when it is full; the input may block, and it may raise.
+    One that raises is not read further: what it left out is unknown.
 
     Args:
         journal: open for writing.
@@ -208,73 +212,108 @@ class InputPages:
         dedupe: bool,
         on_loaded: Callable[[int, int, int | None], None],
     ) -> None:
-        self._prefetcher = Prefetcher(rows, PAGE_SIZE)
         self._journal = journal
+        self._rows = rows
         self._dedupe = dedupe
         self._on_loaded = on_loaded
         self._stored_pages: JournalPages | None = None
-        self._row_count = self._generation = 0
-        self._unsaved: list[InputRow] = []
+        self._row_count = 0
         self._counter = RepeatCounter()
-        self._repeats = list[int]()
+        self._read_ahead: list[InputRow] = []
+        self._page: list[InputRow] = []
+        self._repeats: list[int] = []
+        self._changed = Condition()
+        self._is_reading = self._is_finished = self._is_abandoned = False
         self._error: Exception | None = None
-        self._lock = threading.Lock()
 
     def __call__(self) -> list[InputRow]:
-        """Return the next rows that have no answer yet; pages of answered rows are skipped."""
+        """Return the next rows that have no answer yet, none at the end; pages of answered rows
+        are skipped.
+
+        Raises:
+            Exception: what the input raised, after all rows before it.
+        """
         if self._stored_pages is not None:
             if stored := self._stored_pages():
                 return stored
             self._stored_pages = None
-        with self._lock:  # a page that was abandoned may still be coming
-            generation = self._generation
-            while True:
-                page = self._unsaved or self._read_page()
-                if generation != self._generation:
-                    self._unsaved = page  # for the next reader
-                    return []
-                rows = self._save_page(page)
-                if rows or (not page and self._error is None):
-                    return rows
-                if not page and self._error is not None:
-                    raise self._error
+        while self._page or self._take_page():
+            if rows := self._save_page():
+                return rows
+        if self._is_finished and not self._is_abandoned:
+            self._finish()
+        return []
 
     def abandon(self) -> None:
-        """Leave the page that is being read to the next reader."""
-        self._generation += 1
+        """Let no reader wait any longer; what is read later is for the next one."""
+        with self._changed:
+            self._is_abandoned = True
+            self._changed.notify_all()
 
     def continue_in(self, journal: Journal) -> None:
         """Continue in a journal that was opened again: first with its rows that have no answer."""
         self._stored_pages = JournalPages(journal.missing_rows)
         self._journal = journal
+        self._is_abandoned = False
 
-    def _read_page(self) -> list[InputRow]:
-        """Return the next page; what was read before an input raised is part of it."""
-        self._repeats = []
-        if self._error is not None:
-            return []
-        try:
-            page = self._prefetcher.next_page()
-        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-            self._error = error
-            return []
-        self._row_count += len(page)
-        self._repeats = self._counter.count(page)
-        return page
+    def _take_page(self) -> list[InputRow]:
+        """Wait for the first row of the next page; return the page, which is not saved yet."""
+        with self._changed:
+            if not (self._is_reading or self._is_finished or self._is_full()):
+                self._is_reading = True
+                threading.Thread(target=self._read, name="qfnb-input", daemon=True).start()
+            self._changed.wait_for(lambda: self._read_ahead or self._is_at_end())
+            self._changed.wait_for(lambda: self._is_full() or self._is_at_end(), FILL_TIMEOUT_S)
+            if self._is_abandoned:
+                return []
+            self._page = self._read_ahead
+            self._read_ahead = []
+        self._row_count += len(self._page)
+        self._repeats = self._counter.count(self._page)
+        return self._page
 
-    def _save_page(self, page: list[InputRow]) -> list[InputRow]:
+    def _is_full(self) -> bool:
+        return len(self._read_ahead) >= PAGE_SIZE
+
+    def _is_at_end(self) -> bool:
+        return self._is_finished or self._is_abandoned
+
+    def _read(self) -> None:
+        while True:
+            row = error = None
+            try:
+                row = next(self._rows, None)
+            except Exception as exception:  # noqa: BLE001 - an input is the user's code, and may raise anything
+                error = exception
+            with self._changed:
+                if row is not None:
+                    self._read_ahead.append(row)
+                self._error = error
+                self._is_finished = row is None
+                self._is_reading = not (self._is_finished or self._is_full())
+                if len(self._read_ahead) == 1 or not self._is_reading:
+                    self._changed.notify_all()
+                if not self._is_reading:
+                    return
+
+    def _save_page(self) -> list[InputRow]:
+        """Put the page into the journal; return its rows that have no answer."""
+        page = self._page
         with self._journal.transaction():
             rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats)
-        self._unsaved = []
+        self._page = []
         invalid = sum(row.problem is not None for row in page)
-        total = None
-        if not page and self._error is None:
-            total = self._row_count
-            with self._journal.transaction():
-                self._journal.database.execute("delete from row where number >= ?", (total,))
-            self._journal.set_facts(complete=1)
-        self._on_loaded(len(page) - invalid - len(rows), invalid, total)
+        self._on_loaded(len(page) - invalid - len(rows), invalid, None)
         return rows
+
+    def _finish(self) -> None:
+        if self._error is not None:
+            raise self._error
+        with self._journal.transaction():
+            query = "delete from row where number >= ?"
+            self._journal.database.execute(query, (self._row_count,))
+        self._journal.set_facts(complete=1)
+        self._on_loaded(0, 0, self._row_count)
 
 
 def load_input(
@@ -306,7 +345,7 @@ def load_input(
     with journal.transaction():
         if source.is_rereadable:
             database.execute("delete from row")
-            rows = request.input_rows(source.items())
+            rows = request.input_rows(source, source.items())
             counter = RepeatCounter()
             while page := list(islice(rows, PAGE_SIZE)):
                 repeats = counter.count(page)
@@ -459,7 +498,7 @@ class CircuitBreaker:
     def _outage_failures(self, error: Exception) -> int:
         """Return how many failures in a row mean an outage."""
         is_unreachable = isinstance(error, ConnectionFailed) and not error.sent
-        if is_unreachable and not self._control.counter.ok:
+        if is_unreachable and not self._control.ok:
             return UNREACHABLE_FAILURES
         return max(OUTAGE_FAILURES, self.worker_count)
 
@@ -513,9 +552,6 @@ class CircuitBreaker:
 
 T = TypeVar("T")
 
-CLOSE_TIMEOUT_S: Final = 1.0
-"""Seconds that the end of a batch waits for an input that blocks."""
-
 WrittenRow = tuple[InputRow, RowResult]
 
 
@@ -530,7 +566,6 @@ class RowPipeline:
         breaker: decides how many rows may be in flight.
 
     Attributes:
-        writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
         is_out_of_budget: whether the budgets ended the run.
@@ -554,7 +589,9 @@ class RowPipeline:
         self._has_budget = job.preflight.budget is not None
         self._pool: WorkerPool[InputRow] | None = None
         self._queue: RowQueue | None = None
-        self.writer = GroupCommitWriter(journal, self._on_written)
+        self._journal = journal
+        self._pending: list[WrittenRow] = []
+        self._flush_count = 0
 
     async def run(self, pages: PageReader) -> None:
         """Send the rows of all pages."""
@@ -570,16 +607,17 @@ class RowPipeline:
             if not control.is_ending:
                 await self._pool.run()
         finally:
-            self.writer.flush()
-            if not await queue.close() and isinstance(pages, InputPages):
+            self._flush()
+            if isinstance(pages, InputPages):
                 pages.abandon()
+            await queue.close()
 
     async def _next_row(self) -> InputRow | None:
         await self._breaker.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
-        rows = 1 + self._pool.in_flight + len(self.writer.pending)
-        if reason := self._job.budget_problem(self._control.counter, rows):
+        rows = 1 + self._pool.in_flight + len(self._pending)
+        if reason := self._job.budget_problem(self._control, rows):
             self.is_out_of_budget = True
             self._control.finish("stopped", reason)
             return None
@@ -593,7 +631,7 @@ class RowPipeline:
         is_charged = not isinstance(error, (APIError, InvalidArgumentError))
         if isinstance(error, ConnectionFailed):
             is_charged = error.sent
-        self._control.counter.lost += is_charged
+        self._control.lost += is_charged
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
@@ -612,7 +650,7 @@ class RowPipeline:
         except asyncio.CancelledError as cancelled:
             await self._count_lost(cancelled)
             raise
-        await self.writer.write(row, result)
+        await self._write(row, result)
         self._control.abort_if_hopeless(error)
         self._breaker.record(error)
 
@@ -633,27 +671,53 @@ class RowPipeline:
         self._format.check(second, second.text, turns, retry=False)
         return second
 
-    def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
-        """Count rows that are on disk, or that could not be written."""
-        control = self._control
-        if error is not None:
+    async def _write(self, row: InputRow, result: RowResult) -> None:
+        """Return when the result is on disk or the commit failed; a cancelled caller's result is
+        written too.
+        """
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pending.append((row, result))
+        flushes_before = self._flush_count
+        while self._flush_count == flushes_before:
+            # the flush is first in the queue: a future for each would cost more
+            await asyncio.sleep(0)
+
+    def _flush(self) -> None:
+        """Write all results of this turn of the loop in one statement."""
+        rows = self._pending
+        self._pending = []
+        self._flush_count += 1
+        if rows:
+            self.commit(rows)
+
+    def commit(self, rows: Sequence[WrittenRow]) -> None:
+        """Write results at once, and count them; what cannot be written ends the batch."""
+        error = ""
+        try:
+            self._journal.write([(row.key, result) for row, result in rows])
+        except JournalError as exception:
+            error = summarize_error(exception)
+        except Exception as exception:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
+            error = tr("an answer cannot be written: {error!r}", error=exception)
+        if error:
             self.unwritten |= {row.number: result for row, result in rows}
-            control.finish("stopped", summarize_error(error))
+            self._control.finish("stopped", error)
         for row, result in rows:
             self._count_result(row, result)
-        control.notify_waiters()
+        self._control.notify_waiters()
 
     def _count_result(self, row: InputRow, result: RowResult) -> None:
-        counter = self._control.counter
+        control = self._control
         tokens = (result.prompt_tokens, result.completion_tokens)
         if result.ok:
-            counter.record_answer(*tokens, result.cost_range, result.attempts)
+            control.record_answer(*tokens, result.cost_range, result.attempts)
             return
         # the platform answered, but not in the requested format
         if result.prompt_tokens is not None:
-            counter.record_usage(*tokens, result.cost_range)
+            control.record_usage(*tokens, result.cost_range)
         prompt = self._job.request.sent_text(row.item, row.conversation)[:80]
-        counter.record_failure(
+        control.record_failure(
             RowFailure(row.number, prompt, result.error, result.message), result.attempts
         )
 
@@ -663,59 +727,6 @@ class RowPipeline:
         if isinstance(error, QianfanError):
             reason = summarize_error(error)
         self.input_error = tr("the input broke off: {reason}", reason=reason)
-
-
-class GroupCommitWriter:
-    """Writes all results of one turn of the I/O loop in one statement.
-
-    Args:
-        journal: open for writing.
-        on_written: called with the rows of each commit, and the error if it failed.
-
-    Attributes:
-        pending: results that are written in the next turn of the loop.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        on_written: Callable[[Sequence[WrittenRow], JournalError | None], None],
-    ) -> None:
-        self._journal = journal
-        self._on_written = on_written
-        self.pending: list[WrittenRow] = []
-        self._flush_count = 0
-
-    async def write(self, row: InputRow, result: RowResult) -> None:
-        """Return when the result is on disk or the commit failed; a cancelled caller's result is
-        written too.
-        """
-        if not self.pending:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self.pending.append((row, result))
-        flushes_before = self._flush_count
-        while self._flush_count == flushes_before:
-            # the flush is first in the queue: a future for each would cost more
-            await asyncio.sleep(0)
-
-    def flush(self) -> None:
-        """Write the pending results."""
-        rows = self.pending
-        self.pending = []
-        self._flush_count += 1
-        if rows:
-            self.commit(rows)
-
-    def commit(self, rows: Sequence[WrittenRow]) -> None:
-        """Write results at once."""
-        error: JournalError | None = None
-        try:
-            self._journal.write([(row.key, result) for row, result in rows])
-        except JournalError as exception:
-            error = exception
-        except Exception as exception:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
-            error = JournalError(tr("an answer cannot be written: {error!r}", error=exception))
-        self._on_written(rows, error)
 
 
 class RowQueue:
@@ -757,16 +768,11 @@ class RowQueue:
         # the next page is read while this one is used up
         self._reading = run_in_thread(self._next_page) if rows else None
 
-    async def close(self) -> bool:
-        """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has
-        come.
-        """
-        if self._reading is None:
-            return True
-        await asyncio.wait({self._reading}, timeout=CLOSE_TIMEOUT_S)
-        if self._reading.done():
+    async def close(self) -> None:
+        """Wait for a page that is being read."""
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
             self._reading.exception()  # of no interest any more
-        return self._reading.done()
 
 
 def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:

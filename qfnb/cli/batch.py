@@ -24,7 +24,7 @@ from . import common
 from .common import ProgressStep, follow
 
 if TYPE_CHECKING:
-    from .._jobs.batch_progress import BatchProgress
+    from .._jobs.background_batch import BatchProgress
     from ..batching.batch import Batch
     from ..batching.shards.sharded_batch import ShardedBatch
 

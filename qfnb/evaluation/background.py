@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .._jobs.background_batch import BatchProgress
 from .._jobs.background_job import BackgroundJob
-from .._jobs.batch_progress import BatchProgress
 from ..base.language import tr
 from ..base.text import labelled
 from ..errors import QianfanError

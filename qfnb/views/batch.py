@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from .._jobs.batch_progress import BatchProgress
+from .._jobs.background_batch import BatchProgress
 from .._tables import find_variables
 from ..base.language import tr, tr_noop, trn
 from ..base.text import duration

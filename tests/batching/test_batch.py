@@ -5,7 +5,6 @@ import json
 import os
 import re
 import threading
-import uuid
 
 import pandas as pd
 import pytest
@@ -60,9 +59,10 @@ def test_rows_are_iterated_over_in_a_coroutine_while_they_are_answered(hold):
         async for row in batch:
             hold(release=True)
             numbers.append((row.number, row.ok))
-        return numbers
+        again = await qfnb.abatch(rows(12, "异步 {}"), name="async-rows")
+        return numbers, again.progress.ok
 
-    assert asyncio.run(collect()) == [(number, True) for number in range(12)]
+    assert asyncio.run(collect()) == ([(number, True) for number in range(12)], 12)
 
 
 def test_an_iterator_is_read_while_it_is_asked(hold):
@@ -320,14 +320,6 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
         qfnb.batch(["甲"], name="where")
 
 
-def test_it_can_be_awaited(sandbox):
-    async def act():
-        batch = await qfnb.abatch(rows(5), name="awaited")
-        return batch.progress.ok
-
-    assert asyncio.run(act()) == 5
-
-
 def test_interrupting_the_wait_cancels(hold, interrupt, sandbox):
     hold(20)
     batch = qfnb.batch(rows(500), name="interrupted")
@@ -428,20 +420,15 @@ def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"finish_reason": "\ud800", "message": {"content": "半个 \ud83d 字"}},
-        {"finish_reason": {"a": 1}},
-    ],
-    ids=["surrogate", "object"],
-)
-def test_odd_replies_are_written_down(scripted, odd):
+def test_odd_replies_are_written_down(scripted):
     usage = {"prompt_tokens": 10**30, "completion_tokens": 1, "total_tokens": 1}
-    choice = {"message": {"content": "半个"}, **odd}
-    body = {"id": "\ud800", "choices": [choice], "usage": usage}
-    scripted([http_answer(json.dumps(body).encode())])
-    batch = qfnb.batch(["甲", "乙"], model="m", name=f"odd-{uuid.uuid4().hex}")
+    replies = []
+    for odd in ("\ud800", {"a": 1}):
+        choice = {"message": {"content": "半个 \ud83d 字"}, "finish_reason": odd}
+        body = {"id": "\ud800", "choices": [choice], "usage": usage}
+        replies.append([http_answer(json.dumps(body).encode())])
+    scripted(*replies)
+    batch = qfnb.batch(["甲", "乙"], model="m", name="odd")
     assert ["半个" in row.text for row in batch.results()] == [True, True]
 
 

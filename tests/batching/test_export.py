@@ -25,10 +25,6 @@ def answers(*inputs):
     ]
 
 
-def asked_answers(frame):
-    return answers(*frame.to_dict("records"))
-
-
 def read_csv(path):
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
@@ -38,39 +34,32 @@ def read_jsonl(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize(
-    "index",
-    [[7, 7, None], pd.MultiIndex.from_tuples([("a", 1), ("a", 1), ("b", 2)])],
-    ids=["repeated", "levels"],
-)
-def test_any_index_is_kept_row_by_row(index):
-    frame = pd.DataFrame({"q": ["x", "y", "z"]}, index=index)
-    results = export.to_frame(answers("x", "y", "z"), frame)
-    assert results.index.equals(frame.index)
-    assert list(results["q"]) == ["x", "y", "z"]
-    assert list(results["text"]) == ["答 0", "答 1", "答 2"]
+LEVELS = pd.MultiIndex.from_tuples([("q", "a"), ("q", "b")])
 
 
 @pytest.mark.parametrize(
-    "columns",
+    "labels",
     [
-        pd.MultiIndex.from_tuples([("q", "a"), ("q", "b")]),
-        pd.Index([0, 1]),
-        pd.to_datetime(["2024-01-01", "2024-01-02"]),
+        {"index": [7, 7]},
+        {"index": [7, None]},
+        {"index": LEVELS},
+        {"columns": LEVELS},
+        {"columns": [0, 1]},
+        {"columns": pd.to_datetime(["2024-01-01", "2024-01-02"])},
     ],
-    ids=["levels", "numbers", "days"],
+    ids=str,
 )
-def test_columns_of_any_kind_are_kept_beside_the_results(columns):
-    frame = pd.DataFrame([["x", 1], ["y", 2]], columns=columns)
+def test_an_index_and_columns_of_any_kind_are_kept_beside_the_results(labels):
+    frame = pd.DataFrame([["x", 1], ["y", 2]], **labels)
     results = export.to_frame(answers({"a": "x"}, {"a": "y"}), frame)
-    assert list(results.columns[:2]) == list(frame.columns)
+    assert results.iloc[:, :2].equals(frame)
     assert list(results["text"]) == ["答 0", "答 1"]
     assert str(results["prompt_tokens"].dtype) == "Int64"
 
 
 def test_a_result_column_takes_a_name_that_is_free():
     frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
-    results = export.to_frame(asked_answers(frame), frame)
+    results = export.to_frame(answers(*frame.to_dict("records")), frame)
     assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
         1,
         2,

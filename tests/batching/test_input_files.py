@@ -13,7 +13,7 @@ from qfnb.batching import journal_reader
 from qfnb.batching.input_source import open_source
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_store import journal_path
-from qfnb.errors import DatasetError
+from qfnb.errors import DatasetError, InvalidArgumentError
 
 ROWS = 2500
 
@@ -53,6 +53,25 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path, suffix):
         list(source.items()) == rows == list(open_source(str(tmp_path / f"part-*{suffix}")).items())
     )
     assert source.total == (len(rows) if suffix == ".parquet" else None)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_column_that_one_file_lacks_is_named_with_its_file_and_row(
+    tmp_path, suffix, count_requests
+):
+    write_parts(tmp_path, suffix, [2, 0])
+    other = tmp_path / f"part-2{suffix}"
+    if suffix == ".jsonl":
+        other.write_text('{"q": 1, "n": "x"}\n{"q": 2.5}\n', encoding="utf-8")
+    elif suffix == ".csv":
+        other.write_text("q,m\n1,2\n", encoding="utf-8")
+    else:
+        parquet.write_table(Table.from_pydict({"q": [1, 2]}), other)
+    row = "#1" if suffix == ".jsonl" else "#0"
+    with pytest.raises(InvalidArgumentError, match=f"part-2{suffix}{row}: it has no 'n'"):
+        qfnb.batch(tmp_path, "{q} {n}")
+    assert count_requests()["came"] == 0
+    assert len(qfnb.batch(tmp_path, "{q}").results()) == (4 if suffix != ".csv" else 3)
 
 
 def test_an_unreadable_file_among_many_is_named_before_anything_is_sent(tmp_path, count_requests):

@@ -56,21 +56,18 @@ def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, count_re
     assert count_requests()["came"] == 0
 
 
-def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
-    frame = pd.DataFrame({"q": ["你好", None]})
-    batch = qfnb.batch(frame, "{q}", invalid_rows="fail", name="wrong-kept")
-    answers = batch.results()
-    assert [answer.error for answer in answers] == ["", "InvalidArgumentError"]
-    assert "q is" in answers[1].message
-    assert (batch.progress.ok, batch.progress.failed) == (1, 1)
-
-
 @pytest.mark.fault("F76")
-def test_half_a_surrogate_pair_is_named_or_kept(sandbox):
-    with pytest.raises(InvalidArgumentError, match="lone surrogate at character 1"):
-        qfnb.batch(["\u534a\ud83d", "你好"])
-    batch = qfnb.batch(["\u534a\ud83d", "你好"], invalid_rows="fail", name="surrogates")
-    assert [answer.ok for answer in batch.results()] == [False, True]
+@pytest.mark.parametrize(
+    ("row", "message"), [(None, "prompt is"), ("\u534a\ud83d", "lone surrogate at character 1")]
+)
+def test_wrong_rows_are_named_or_kept_as_failed_rows(sandbox, row, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        qfnb.batch([row, "你好"])
+    batch = qfnb.batch([row, "你好"], invalid_rows="fail", name=f"wrong-{row is None}")
+    answers = batch.results()
+    assert [answer.error for answer in answers] == ["InvalidArgumentError", ""]
+    assert message in answers[0].message
+    assert (batch.progress.ok, batch.progress.failed) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -92,36 +89,31 @@ def test_half_a_surrogate_pair_is_named_or_kept(sandbox):
         ("a.csv", "a\n\u4f60".encode("gb18030") + b"\n\xff", r"a\.csv:2: not UTF-8"),
         ("a.parquet", b"nonsense", r"a\.parquet: not Parquet"),
         ("a.xlsx", b"", r"must end in"),
+        ("a.jsonl", None, r"a\.jsonl: there is no such file"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
     with pytest.raises(DatasetError, match=message):
         qfnb.estimate(tmp_path / name)
 
 
-def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(DatasetError, match=r"nowhere\.jsonl: there is no such file"):
-        qfnb.estimate("nowhere.jsonl")
-
-
-@pytest.mark.parametrize("rows", [5, None, {"a": 1}, b"x"])
-def test_what_has_no_rows_is_refused(rows):
-    with pytest.raises(InvalidArgumentError, match="rows is a"):
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (5, "rows is a"),
+        ({"a": 1}, "rows is a"),
+        (b"x", "rows is a"),
+        ([], "the input has no rows"),
+        (pd.DataFrame({"prompt": []}), "the input has no rows"),
+        (iter(()), "the input has no rows"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), r"the prompt\? The columns are a, b"),
+    ],
+)
+def test_what_has_no_prompts_is_refused(rows, message):
+    with pytest.raises(InvalidArgumentError, match=message):
         qfnb.estimate(rows)
-
-
-@pytest.mark.parametrize("rows", [[], pd.DataFrame({"prompt": []}), iter(())])
-def test_no_rows_at_all_are_refused(rows):
-    with pytest.raises(InvalidArgumentError, match="the input has no rows"):
-        qfnb.estimate(rows)
-
-
-def test_a_frame_without_a_prompt_column_says_what_to_do():
-    with pytest.raises(
-        InvalidArgumentError, match=r"which column is the prompt\? The columns are a, b"
-    ):
-        qfnb.estimate(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
 @pytest.mark.parametrize(

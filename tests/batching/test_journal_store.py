@@ -1,17 +1,17 @@
 """Journals on the disk: read in pages, listed, locked, deleted."""
 
-import contextlib
 import itertools
 import os
 import sqlite3
 import threading
+import zlib
 
 import pytest
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal as journal_module, journal_reader
-from qfnb.batching.journal import Journal, acquire_lock, add_rows, pack_text
+from qfnb.batching.journal import Journal, acquire_lock, add_rows
 from qfnb.batching.journal_reader import JournalError, JournalInUse, unpack_text
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
@@ -33,16 +33,6 @@ def write_journal(name, items, *, dedupe=False, answer=True):
     journal.set_facts(plan=RequestSpec("sandbox", "m").to_json(), state="done", complete=1)
     journal.close()
     return journal.path
-
-
-@contextlib.contextmanager
-def locked_journal(path):
-    """Lock a journal as another process does."""
-    lock = acquire_lock(path)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def test_forgetting_a_batch_leaves_those_with_longer_names():
@@ -119,7 +109,7 @@ def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
 
 def test_a_batch_under_way_is_named_soon():
     path = write_journal("taken", ["a"])
-    with locked_journal(path), pytest.raises(JournalInUse, match=f"process {os.getpid()}"):
+    with acquire_lock(path), pytest.raises(JournalInUse, match=f"process {os.getpid()}"):
         acquire_lock(path)
 
 
@@ -149,8 +139,9 @@ def test_a_batch_that_does_not_exist_is_answered_with_the_nearest_names():
     assert "poems" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "好", "答案" * 500, "\x00" * 300, "".join(map(chr, range(0x4E00, 0x4E90)))]
-)
+@pytest.mark.parametrize("text", ["", "好", "答案" * 500, "\x00" * 300])
 def test_an_answer_comes_out_of_a_journal_as_it_went_in(text):
-    assert unpack_text(pack_text(text)) == text
+    path = write_journal("texts", [text])
+    assert [row.text for row in journal_reader.read_rows(path)] == [text]
+    assert unpack_text(zlib.compress(text.encode())) == text, "as an earlier version stored it"
+    delete_journal("texts")

@@ -28,14 +28,6 @@ def jsonl(*rows):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def zip_files(**files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
 def create_dataset(template=2000, name="测试集"):
     kind = wire.PICTURE_DATA if template == 70500 else wire.TEXT_DATA
     return Data.create_bare_dataset(

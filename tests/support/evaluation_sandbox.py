@@ -3,17 +3,16 @@ does not.
 """
 
 import contextlib
-import json
 import time
 
-from qfnb import config
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
 from qianfan_sandbox import storage
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.state.lifecycle import DEFAULT_SECONDS
+from support.datasets import jsonl
 from support.raw_http import connect, storage_request
-from support.sandbox_thread import run_world
+from support.sandbox_thread import point_at, run_world
 from support.waiting import until
 
 ANSWERS = {
@@ -67,14 +66,6 @@ def run_evaluation_sandbox(folder):
         yield EvaluationSandbox(world)
 
 
-def point_at(address):
-    now = config.get_config()
-    now.base_url = now.console_api_base_url = now.iam_base_url = address.url
-    now.api_key = address.api_key
-    now.access_key = address.access_key
-    now.secret_key = address.secret_key
-
-
 def add_version(store, name, pairs):
     """Publish a model that has learned pairs, without a run of the platform's."""
     model = train(pairs, hyperparameters=Hyperparameters(epochs=5), remember_all=True)
@@ -88,7 +79,7 @@ def add_version(store, name, pairs):
 
 def release_dataset(world, answers, name="eval"):
     """Make questions and answers a released dataset; return its id."""
-    storage.write_object(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
+    storage.write_object(world.store, "sandbox", f"{name}/a.jsonl", answers_file(answers))
     return import_dataset(f"bos:/sandbox/{name}/a.jsonl")
 
 
@@ -96,7 +87,7 @@ def upload_dataset(address, answers, name="eval"):
     """Do the same in a sandbox that is another process."""
     with connect(address) as http:
         storage_request(
-            address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()
+            address, http, "PUT", f"/bos/sandbox/{name}.jsonl", answers_file(answers)
         ).raise_for_status()
     return import_dataset(f"bos:/sandbox/{name}.jsonl")
 
@@ -110,9 +101,9 @@ def import_dataset(file, **kind):
     return dataset
 
 
-def jsonl(answers):
+def answers_file(answers):
     rows = [[{"prompt": question, "response": [[answer]]}] for question, answer in answers.items()]
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return jsonl(*rows)
 
 
 def preset_model():

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 import httpx
 
 from qfnb.wire import auth
+from support.waiting import wait_for
 
 CHAT = "/v2/chat/completions"
 DEADLINE = 60
@@ -56,10 +57,7 @@ def create_batch(http, rows, **change):
 
 
 def wait_for_batch(http, batch_id, is_reached):
-    deadline = time.monotonic() + DEADLINE
-    while not is_reached(batch := http.get(f"/v2/batches/{batch_id}").json()):
-        assert time.monotonic() < deadline, batch
-    return batch
+    return wait_for(lambda: http.get(f"/v2/batches/{batch_id}").json(), is_reached, DEADLINE)
 
 
 def finished(batch):
@@ -123,11 +121,8 @@ def start_task(sandbox, http, folder, content, **change):
 
 
 def wait_for_task(sandbox, http, task_id):
-    deadline = time.monotonic() + DEADLINE
-    while (
-        task := call_action(sandbox, http, "DescribeBatchInferenceTask", taskId=task_id).json()[
-            "result"
-        ]
-    )["runStatus"] == "Running":
-        assert time.monotonic() < deadline, task
-    return task
+    def describe():
+        action = "DescribeBatchInferenceTask"
+        return call_action(sandbox, http, action, taskId=task_id).json()["result"]
+
+    return wait_for(describe, lambda task: task["runStatus"] != "Running", DEADLINE)

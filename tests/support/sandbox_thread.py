@@ -19,6 +19,15 @@ from support.evidence import build_app_with_evidence
 from support.waiting import until
 
 
+def point_at(address: Address) -> None:
+    """Point the settings at a sandbox."""
+    settings = config.get_config()
+    settings.base_url = settings.console_api_base_url = settings.iam_base_url = address.url
+    settings.api_key = address.api_key
+    settings.access_key = address.access_key
+    settings.secret_key = address.secret_key
+
+
 @contextlib.contextmanager
 def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     """Serve a world over HTTP, and point the settings at it."""
@@ -37,9 +46,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     until(lambda: server.started)
-    settings = config.get_config()
-    settings.base_url = settings.console_api_base_url = settings.iam_base_url = url
-    settings.api_key = key
+    point_at(address)
     try:
         yield world
     finally:

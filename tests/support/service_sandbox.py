@@ -4,11 +4,11 @@ import contextlib
 import functools
 import time
 
-from qfnb import ChatCompletion, config
+from qfnb import ChatCompletion
 from qfnb.resources import Service
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from support.raw_http import open_client
-from support.sandbox_thread import run_world
+from support.sandbox_thread import point_at, run_world
 
 QUESTION = "几点开门"
 ANSWERS = {"old": "早上九点开门。", "new": "早上八点开门。"}
@@ -28,12 +28,7 @@ class ServiceSandbox:
 
     def connect(self):
         """Point the settings here; every test begins without any."""
-        settings = config.get_config()
-        address = self.world.address
-        settings.base_url = settings.console_api_base_url = settings.iam_base_url = address.url
-        settings.api_key = address.api_key
-        settings.access_key = address.access_key
-        settings.secret_key = address.secret_key
+        point_at(self.world.address)
 
     def pass_time(self, seconds=10):
         self.world.clock.set(advance=seconds)

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
-from qfnb._jobs.batch_progress import BatchProgress, RowFailure
+from qfnb._jobs.background_batch import BatchProgress, RowFailure
 from qfnb.base.language import choose_language
 from qfnb.views import batch, components
 

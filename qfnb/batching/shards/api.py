@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from ... import connect
-from ..._jobs.batch_progress import BatchProgress
+from ..._jobs.background_batch import BatchProgress
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr
 from ...errors import InvalidArgumentError

@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._jobs.background_batch import BackgroundBatch
-from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
+from ..._jobs.background_batch import (
+    MAX_LATEST_FAILURES,
+    BackgroundBatch,
+    BatchProgress,
+    RowFailure,
+)
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr, trn
 from ..preflight import Preflight, format_amount
@@ -33,11 +37,6 @@ WATCH_S: Final = 0.25
 
 MAX_LOST: Final = 5
 """Processes that may die of one shard; the next does not get it."""
-
-SHARE_MARGIN: Final = 1.25
-"""Factor of the budget that a shard gets at first: rows may cost more than the first ones of the
-input.
-"""
 
 
 class Board:
@@ -234,7 +233,7 @@ class ShardedBatch(BackgroundBatch):
                 rate_limits = rate_limits or count["rate_limits"]
         fields: dict[str, Any] = {**sums, "cost": cost, "cached": cached, "rate": rate or None}
         return replace(
-            self._control.counter.progress,
+            self._control.progress,
             **fields,
             in_flight=in_flight,
             latest_failures=tuple(failures[-MAX_LATEST_FAILURES:]),

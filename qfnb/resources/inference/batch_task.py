@@ -19,8 +19,7 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..._jobs.background_batch import BackgroundBatch
-from ..._jobs.batch_progress import BatchProgress, RowFailure
+from ..._jobs.background_batch import BackgroundBatch, BatchProgress, RowFailure
 from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
 from ...base.language import tr
@@ -107,18 +106,18 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         except Exception as error:  # noqa: BLE001 - it is the result at this index
             self._results[index] = error
             failure = RowFailure(index, "", type(error).__name__, summarize_error(error))
-            control.counter.record_failure(failure, getattr(error, "attempts", 1))
+            control.record_failure(failure, getattr(error, "attempts", 1))
             control.abort_if_hopeless(error)
         else:
             self._results[index] = reply
             usage = reply.usage
-            control.counter.record_answer(
+            control.record_answer(
                 usage.prompt_tokens,
                 usage.completion_tokens,
                 reply.cost_range,
                 int(reply.statistic.get("attempts", 1)),
             )
-            if reply.from_sandbox and not control.counter.progress.from_sandbox:
+            if reply.from_sandbox and not control.progress.from_sandbox:
                 control.update(from_sandbox=True)
             control.abort_if_hopeless(None)
         self._finished_indexes.append(index)
@@ -144,7 +143,7 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         """
         if (result := self._results[index]) is not None:
             return result
-        reason = self._control.counter.progress.reason
+        reason = self._control.progress.reason
         return concurrent.futures.CancelledError(*([reason] if reason else []))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..._jobs.batch_progress import BatchProgress
+from ..._jobs.background_batch import BatchProgress
 from ...base.language import tr, tr_noop, trn
 from ...base.text import duration
 from ...evaluation.background import EvaluationProgress, ModelProgress

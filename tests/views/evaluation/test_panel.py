@@ -7,7 +7,7 @@ from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
-from qfnb._jobs.batch_progress import BatchProgress
+from qfnb._jobs.background_batch import BatchProgress
 from qfnb.evaluation.background import EvaluationProgress, ModelProgress
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
