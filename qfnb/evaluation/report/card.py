@@ -127,9 +127,8 @@ def build_card(
     Raises:
         InvalidArgumentError: the report does not have these two models or this metric.
     """
-    first, last = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
-    base_model = base or first
-    tuned_model = tuned or last
+    base_model = base or report.models[0]
+    tuned_model = tuned or report.models[-1]
     pairs = {pair.metric: pair for pair in report.versus(base_model, tuned_model)}
     name = report.resolve_metric(metric)
     decisive = pairs.pop(name)

@@ -137,7 +137,6 @@ class ReportData(AnswerOrigins):
         dataset: the name of the data, "" where it has none.
         counting: {metric: its recipe in English}, by which reports in different languages are told
             apart.
-        compared: the pairs of models that are compared, () for all.
         benchmark: of which benchmark the questions are, and over which columns it averages,
             `Benchmark.report_fields`.
     """
@@ -160,7 +159,6 @@ class ReportData(AnswerOrigins):
     verdicts: tuple[PairVerdict, ...] = ()
     dataset: str = ""
     counting: Mapping[str, str] = field(default_factory=dict)
-    compared: tuple[tuple[str, str], ...] = ()
     benchmark: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -263,7 +261,6 @@ class ReportData(AnswerOrigins):
             self.cluster,
             self.lower_is_better,
             self.scales,
-            self.compared,
         )
 
     @property
@@ -282,8 +279,7 @@ class ReportData(AnswerOrigins):
         """Return the comparisons of two models, `base` first, one for each metric.
 
         Raises:
-            InvalidArgumentError: a model is not in the report, both are the same, or the report
-                does not compare them.
+            InvalidArgumentError: a model is not in the report, or both are the same.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
             raise InvalidArgumentError(
@@ -296,18 +292,6 @@ class ReportData(AnswerOrigins):
         pairs = [
             pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}
         ]
-        if self.comparisons and not pairs:
-            names = tr("; ").join(
-                tr("{tuned} and {base}", tuned=pair[1], base=pair[0]) for pair in self.compared
-            )
-            raise InvalidArgumentError(
-                tr(
-                    "{base} and {tuned} are not compared here, but {pairs}",
-                    base=base,
-                    tuned=tuned,
-                    pairs=names,
-                )
-            )
         return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
     def samples_of(self, model: str) -> Mapping[int, Sample]:

@@ -82,7 +82,7 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 LATER_FIELDS: Final = (
-    "cells", "prompts", "ks", "judges", "dataset", "counting", "compared", "benchmark",
+    "cells", "prompts", "ks", "judges", "dataset", "counting", "benchmark",
 )  # fmt: skip
 """Fields that are written as they are, under their own names; the later ones are not in older
 files.
@@ -258,7 +258,6 @@ def from_json(text: str) -> dict[str, Any]:
             "ks": tuple(document.get("ks", ())),
             "verdicts": tuple(map(PairVerdict.from_dict, document.get("verdicts", ()))),
             "counting": document.get("counting", document["recipes"]),
-            "compared": tuple(map(tuple, document.get("compared", ()))),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(

@@ -64,8 +64,6 @@ def title(models: Iterable[str], *, prompts: int = 1) -> str:
 
 def report_title(report: ReportData) -> str:
     """Return the title of a report."""
-    if report.compared:
-        return tr("An earlier and a later evaluation")
     return title(report.models, prompts=len(report.prompts))
 
 

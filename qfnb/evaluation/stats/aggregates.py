@@ -305,10 +305,8 @@ def compare_all(
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
     scales: Mapping[str, Scale] | None = None,
-    compared: Sequence[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
-    """Compare pairs of models on every metric; p-values and intervals are corrected over all of
-    them.
+    """Compare every pair of models on every metric; p-values and intervals are corrected over all.
 
     Args:
         metrics: the metrics that are compared.
@@ -317,14 +315,14 @@ def compare_all(
         lower_is_better: metrics of which lower scores are the better ones; wins are the
             candidate's.
         scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
-        compared: the pairs, baseline first, default every pair.
     """
-    model_pairs = compared or [*itertools.combinations(models, 2)]
-    names = [(metric, a, b) for metric in metrics for a, b in model_pairs]
-    pairs = [
-        _pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric))
-        for metric, a, b in names
-    ]
+    names = []
+    pairs = []
+    for metric in metrics:
+        scale = (scales or {}).get(metric)
+        for a, b in itertools.combinations(models, 2):
+            names.append((metric, a, b))
+            pairs.append(_pair_models(metric, models[a], models[b], cluster, scale))
     p_values = [pair.p_value for pair in pairs]
     decisions = significance.decide(p_values)
     corrected = significance.correct(p_values)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ...base.language import html_lang, tr, tr_noop, trn
-from ...evaluation.history import Diff
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.judging import judge_lines
@@ -72,18 +71,6 @@ def card_bundle(card: Card[Any]) -> Bundle:
     return _bundle(title, [title, *lines], _card_blocks(card))
 
 
-def diff_bundle(diff: Diff) -> Bundle:
-    """Return two evaluations compared, in every format."""
-    report = diff.report
-    head, *evidence = blocks(report)
-    shared = Html(f"<p>{escape(diff.shared_sentence())}</p>")
-    which = components.dim_lines(diff.which())
-    remarks = [components.note("warn", remark, sign="⚠︎") for remark in diff.remarks]
-    content = [head, shared, which, *remarks, *evidence]
-    page = output(wording.report_title(report), content)
-    return {"text/plain": to_plain(repr(diff)), "text/html": page}
-
-
 def html(report: ReportData, notice: str = "") -> Html:
     """Return verdict, means and what is missing; the evidence is folded."""
     return _with_steps(wording.report_title(report), blocks(report, notice))
@@ -128,9 +115,10 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     if report.cells:
         return [*head, *_matrix_blocks(build_matrix(report), is_open=is_open)]
     metric = report.metric_names[0]
-    pairs = [pair for pair in report.comparisons if pair.metric == metric]
-    if not report.compared:
-        pairs = [pair for pair in pairs if pair.baseline == report.models[0]]
+    pairs = []
+    for pair in report.comparisons:
+        if pair.metric == metric and pair.baseline == report.models[0]:
+            pairs.append(pair)
     return [
         *head,
         *_verdicts(pairs),
@@ -243,7 +231,8 @@ def _common_error(report: ReportData) -> str:
 
 
 def _folds(report: ReportData) -> list[Fold]:
-    base, tuned = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
+    base = report.models[0]
+    tuned = report.models[-1]
     if report.cells and (best := build_matrix(report).best):
         tuned = best.label
     metric = report.metric_names[0]
