@@ -59,7 +59,7 @@ class EvaluationResult(ReportData):
 
     def card(
         self, base: str | None = None, tuned: str | None = None, metric: str | None = None
-    ) -> Card[Self]:
+    ) -> Card:
         """Return whether `tuned` is better than `base`, by default the last model and the first.
 
         Args:
@@ -76,7 +76,7 @@ class EvaluationResult(ReportData):
         """Return how far a judge can be trusted: agreement with people, bias by position."""
         return judging.measure_judge(self, metric)
 
-    def matrix(self, metric: str | None = None) -> Matrix[Self]:
+    def matrix(self, metric: str | None = None) -> Matrix:
         """Return prompts times models with their main effects and the best cell, by default on the
         first metric.
 

@@ -2,19 +2,23 @@
 costs.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field, replace
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score
 from . import text
-from .data import Change, ReportData
+from .data import Change
 from .files import Findings
 
+if TYPE_CHECKING:
+    from . import EvaluationResult
+
 MAX_CHANGES: Final = 10
-Report = TypeVar("Report", bound=ReportData)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ usage.
 
 
 @dataclass(frozen=True, repr=False)
-class Card(Findings, Generic[Report]):
+class Card(Findings):
     """Whether one model is better than another, and the evidence.
 
     Attributes:
@@ -90,7 +94,7 @@ class Card(Findings, Generic[Report]):
     regressions: tuple[Change, ...]
     improvements: tuple[Change, ...]
     shifts: tuple[Shift, ...]
-    report: Report = field(repr=False, compare=False)
+    report: EvaluationResult = field(repr=False, compare=False)
 
     @property
     def difference(self) -> float:
@@ -120,8 +124,11 @@ class Card(Findings, Generic[Report]):
 
 
 def build_card(
-    report: Report, base: str | None = None, tuned: str | None = None, metric: str | None = None
-) -> Card[Report]:
+    report: EvaluationResult,
+    base: str | None = None,
+    tuned: str | None = None,
+    metric: str | None = None,
+) -> Card:
     """Return the card of two models of a report.
 
     Raises:
