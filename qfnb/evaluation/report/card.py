@@ -142,8 +142,9 @@ def build_card(
     changes = report.changes(name, base=base_model, tuned=tuned_model)
     usage = {row.model: row for row in report.model_usage}
     scores = {score.model: score for score in report.model_scores if score.metric == name}
-    worse = [change for change in changes if change.gain < 0]
-    better = [change for change in reversed(changes) if change.gain > 0]
+    n_worse = sum(change.gain < 0 for change in changes)  # the worst come first
+    worse = changes[:n_worse]
+    better = changes[n_worse:][::-1]
     before = usage[base_model]
     after = usage[tuned_model]
     shifts = []
@@ -160,8 +161,8 @@ def build_card(
         comparison=decisive,
         other_comparisons=tuple(pairs.values()),
         scores=(scores[base_model], scores[tuned_model]),
-        regressions=tuple(worse[:MAX_CHANGES]),
-        improvements=tuple(better[:MAX_CHANGES]),
+        regressions=worse[:MAX_CHANGES],
+        improvements=better[:MAX_CHANGES],
         shifts=tuple(shifts),
         report=report,
     )
