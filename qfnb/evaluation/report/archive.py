@@ -152,9 +152,13 @@ def find_entry(key: str) -> Entry:
     """
     entries = list_entries()
     word = key.strip().lower()
-    matches = [entry for entry in entries if entry.id == word]
-    if word and not matches:
-        matches = [entry for entry in entries if entry.id.startswith((word, f"eval-{word}"))]
+    matches = []
+    for entry in entries:
+        if entry.id == word:
+            matches = [entry]
+            break
+        if word and entry.id.startswith((word, f"eval-{word}")):
+            matches.append(entry)
     if len(matches) > 1:
         names = tr(", ").join(entry.id for entry in matches[:5])
         raise InvalidArgumentError(
