@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score
 from . import text
-from .data import Change
+from .data import Change, ReportData
 from .files import Findings
-
-if TYPE_CHECKING:
-    from . import EvaluationResult
 
 MAX_CHANGES: Final = 10
 
@@ -81,7 +78,7 @@ class Card(Findings):
         scores: both models on the metric, with coverage and worst cases.
         regressions, improvements: the questions that changed most, at most `MAX_CHANGES` of each.
         shifts: cost, latency and length, before and after.
-        report: the report that the card is of.
+        report: the `EvaluationResult` that the card is of.
     """
 
     base: str
@@ -94,7 +91,7 @@ class Card(Findings):
     regressions: tuple[Change, ...]
     improvements: tuple[Change, ...]
     shifts: tuple[Shift, ...]
-    report: EvaluationResult = field(repr=False, compare=False)
+    report: Any = field(repr=False, compare=False)
 
     @property
     def difference(self) -> float:
@@ -124,10 +121,7 @@ class Card(Findings):
 
 
 def build_card(
-    report: EvaluationResult,
-    base: str | None = None,
-    tuned: str | None = None,
-    metric: str | None = None,
+    report: ReportData, base: str | None = None, tuned: str | None = None, metric: str | None = None
 ) -> Card:
     """Return the card of two models of a report.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
@@ -16,12 +16,11 @@ from ..stats import aggregates
 from ..stats.aggregates import Comparison, Score
 from ..stats.variation import mean_of_chosen
 from . import sources, text
+from .data import ReportData
 from .files import Findings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from . import EvaluationResult
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Matrix(Findings):
         cells: {(prompt, model): score}.
         prompt_effect, model_effect: None where there is only one prompt, or one model.
         best: None where no cell has a score.
-        report: the report that the matrix is of; its `models` are the cells.
+        report: the `EvaluationResult` that the matrix is of; its `models` are the cells.
     """
 
     metric: str
@@ -78,7 +77,7 @@ class Matrix(Findings):
     prompt_effect: Effect | None
     model_effect: Effect | None
     best: BestCell | None
-    report: EvaluationResult = field(repr=False, compare=False)
+    report: Any = field(repr=False, compare=False)
 
     @property
     def means(self) -> pd.DataFrame:
@@ -105,7 +104,7 @@ class Matrix(Findings):
         return "\n".join(sources.with_sources(self.report, [table, *self.lines()]))
 
 
-def build_matrix(report: EvaluationResult, metric: str | None = None) -> Matrix:
+def build_matrix(report: ReportData, metric: str | None = None) -> Matrix:
     """Return the matrix of a report.
 
     Raises:
@@ -139,9 +138,7 @@ def build_matrix(report: EvaluationResult, metric: str | None = None) -> Matrix:
     )
 
 
-def _effect(
-    report: EvaluationResult, metric: str, factor: int, levels: Sequence[str]
-) -> Effect | None:
+def _effect(report: ReportData, metric: str, factor: int, levels: Sequence[str]) -> Effect | None:
     """Return the effect of the prompts (factor 0) or of the models (factor 1)."""
     if len(levels) < 2:
         return None
@@ -168,9 +165,7 @@ def _effect(
     return Effect(tuple(scores), pairs)
 
 
-def _best_cell(
-    report: EvaluationResult, metric: str, scores: Mapping[str, Score]
-) -> BestCell | None:
+def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> BestCell | None:
     scored = [score for score in scores.values() if score.n]
     if len(scored) < min(2, len(scores)):
         return None
@@ -189,7 +184,7 @@ def _best_cell(
     return BestCell(best.model, prompt, model, best, expected, tuple(rivals))
 
 
-def _expected_mean(report: EvaluationResult, metric: str, labels: Sequence[str]) -> float:
+def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> float:
     """Return the mean of the best cell on new questions, from those that all cells have a score
     of.
     """
