@@ -136,7 +136,7 @@ COVERED = {
 """Classes that another call runs, and which."""
 
 VALUES = {
-    "Card", "Diff", "EvaluationFailure", "EvaluationResult", "Event", "EventHandler", "ManualEvaluatorDimension", "Matrix",
+    "Card", "EvaluationFailure", "EvaluationResult", "Event", "EventHandler", "ManualEvaluatorDimension", "Matrix",
     "Messages", "PairVerdict", "QfMessages", "QfResponse", "Report", "Response",
 }  # fmt: skip
 """Classes that send nothing."""

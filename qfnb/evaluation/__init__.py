@@ -11,7 +11,7 @@ from .evaluator import (
     MetricEvaluator,
     RougeLEvaluator,
 )
-from .history import Diff, diff, history, open_report
+from .history import history, open_report
 from .judges import LocalJudgeEvaluator, PairwiseJudge
 from .local_evaluators import (
     ChoiceEvaluator,
@@ -26,7 +26,7 @@ from .report.card import Card
 from .report.matrix import Matrix
 
 __all__ = [
-    "Card", "ChoiceEvaluator", "Diff", "EvaluationManager",
+    "Card", "ChoiceEvaluator", "EvaluationManager",
     "EvaluationResult",
     "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator",
     "JsonFieldsEvaluator",
@@ -34,5 +34,5 @@ __all__ = [
     "NumberEvaluator",
     "OpenCompassLocalEvaluator", "PairwiseJudge", "Report", "RougeLEvaluator",
     "benchmarks",
-    "compare", "diff", "history", "open_report",
+    "compare", "history", "open_report",
 ]  # fmt: skip

@@ -146,26 +146,27 @@ class BackgroundEvaluation(BackgroundJob):
         """The present progress, as a value."""
         ended_at = self._ended_at
         evaluation = self.evaluation
-        working = [progress for judge in self._judges if (progress := judge.progress)]
-        models = tuple(
-            ModelProgress(label, None if batch is None else batch.progress)
-            for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True)
-        )
-        is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
+        judge_progress = next(filter(None, (judge.progress for judge in self._judges)), None)
+        models = []
+        is_answered = True
+        for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True):
+            progress = None if batch is None else batch.progress
+            models.append(ModelProgress(label, progress))
+            is_answered &= progress is not None and progress.is_finished
         state: State = "asking"
         if ended_at is not None:
             if self.error:
                 state = "failed"
             else:
                 state = "done"
-        elif is_answered or evaluation.scoring_steps[1] or working:
+        elif is_answered or evaluation.scoring_steps[1] or judge_progress:
             state = "scoring"
         return EvaluationProgress(
             models=models,
             questions=evaluation.question_count,
             state=state,
             scoring_steps=evaluation.scoring_steps,
-            judge_progress=working[0] if working else None,
+            judge_progress=judge_progress,
             cancelled=self._cancelled,
             reason="" if self.error is None else str(self.error) or type(self.error).__name__,
             started_at=self._started_at,

@@ -255,8 +255,10 @@ def parse_preference(text: str) -> str | None:
     alone = _LONE_PREFERENCE.fullmatch(normalized)
     if not words and alone:
         words = [alone[1]]
-    names = [_ANSWER_WORD.sub("", word.strip().casefold()) for word in words]
-    preferences = {_PREFERENCES.get(name) for name in names}
+    preferences = set()
+    for word in words:
+        name = _ANSWER_WORD.sub("", word.strip().casefold())
+        preferences.add(_PREFERENCES.get(name))
     return preferences.pop() if len(preferences) == 1 else None
 
 

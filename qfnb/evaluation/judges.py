@@ -18,7 +18,14 @@ from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..wire.prompt import PromptTemplate
 from .evaluator import REFEREE_STEPS, LocalEvaluator, PairVerdict, Winner
-from .judge_replies import JudgeUsage, ask_judge, parse_preference, parse_score, validate_judge
+from .judge_replies import (
+    JudgeReply,
+    JudgeUsage,
+    ask_judge,
+    parse_preference,
+    parse_score,
+    validate_judge,
+)
 from .samples import Sample, model_label
 
 JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
@@ -45,21 +52,52 @@ JUDGE_TEMPLATE: Final = """你是公正的裁判员，为一个回答打分。
 
 
 @dataclass
-class LocalJudgeEvaluator(LocalEvaluator):
-    """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
+class ModelJudge(LocalEvaluator):
+    """The base of judges.
 
     Args:
         model: the name of a chat model, a `ChatCompletion` (the default), a `Completion`, or a
             `Service`.
         metric_name: name of the metric.
-        model_kwargs: options of its `do`, e.g. {"temperature": 0.01}.
-        evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference}
-            {response}, or a `PromptTemplate`; {response} is the answer that is judged.
         criteria: what is judged.
-        prompt_steps: how to judge.
-        prompt_max_score: the highest score, from 1.
+        model_kwargs: options of its `do`, e.g. {"temperature": 0.01}.
         worker_num: calls at a time.
         fresh: ask again where the journal has a reply to the same prompt.
+
+    Raises:
+        InvalidArgumentError: `model` is neither a name nor an object that answers.
+    """
+
+    model: Any = None
+    metric_name: str = "judge_score"
+    criteria: str = "综合得分"
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    worker_num: int = 8
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        validate_judge(self.model)
+
+    @property
+    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.metric_name: model_label(self.model)}
+
+    def ask(self, prompts: Sequence[str]) -> list[JudgeReply]:
+        """Return the model's reply to each prompt."""
+        return ask_judge(self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh)
+
+
+@dataclass
+class LocalJudgeEvaluator(ModelJudge):
+    """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
+
+    Its further arguments are those of `ModelJudge`.
+
+    Args:
+        evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference}
+            {response}, or a `PromptTemplate`; {response} is the answer that is judged.
+        prompt_steps: how to judge.
+        prompt_max_score: the highest score, from 1.
 
     Attributes:
         usage: what judging took so far.
@@ -69,19 +107,13 @@ class LocalJudgeEvaluator(LocalEvaluator):
             highest score is below 1.
     """
 
-    model: Any = None
-    metric_name: str = "judge_score"
-    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     evaluation_prompt: str | PromptTemplate = JUDGE_TEMPLATE
-    criteria: str = "综合得分"
     prompt_steps: str = REFEREE_STEPS
     prompt_max_score: int = 5
-    worker_num: int = 8
-    fresh: bool = False
     usage: JudgeUsage = field(default_factory=JudgeUsage, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        validate_judge(self.model)
+        super().__post_init__()
         if self.prompt_max_score < 1:
             raise InvalidArgumentError(
                 tr("prompt_max_score={score}: it is 1 or more", score=repr(self.prompt_max_score))
@@ -99,20 +131,17 @@ class LocalJudgeEvaluator(LocalEvaluator):
     ) -> list[dict[str, float]]:
         prompts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
         rows = []
-        for reply in ask_judge(
-            self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
-        ):
+        for reply in self.ask(prompts):
             score = parse_score(reply.text, self.prompt_max_score)
             self.usage.add(reply, is_read=score is not None)
             rows.append({self.metric_name: math.nan if score is None else score})
         return rows
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        name = model_label(self.model)
         return {
             self.metric_name: tr(
                 "points of {model}, 0-{score}: {criteria}",
-                model=name,
+                model=model_label(self.model),
                 score=self.prompt_max_score,
                 criteria=self.criteria,
             )
@@ -121,10 +150,6 @@ class LocalJudgeEvaluator(LocalEvaluator):
     @property
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
         return {self.metric_name: (0.0, float(self.prompt_max_score))}
-
-    @property
-    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
-        return {self.metric_name: model_label(self.model)}
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return the use of judging so far: calls, unread, failed and replayed ones, CNY."""
@@ -168,6 +193,9 @@ PAIRWISE_VARIABLES: Final = ("criteria", "prompt", "reference", "answer_a", "ans
 _PROMPT_TEMPLATE = PromptTemplate(PAIRWISE_TEMPLATE, variables=PAIRWISE_VARIABLES)
 
 
+SHARES: Final[Mapping[Winner, float]] = {"first": 1.0, "second": 0.0, "tie": 0.5}
+"""What a verdict gives the first of two answers."""
+
 _SHOWN: Final[Mapping[str, Winner]] = {"A": "first", "B": "second", "tie": "tie"}
 _SHOWN_SWAPPED: Final[Mapping[str, Winner]] = {"A": "second", "B": "first", "tie": "tie"}
 
@@ -186,34 +214,17 @@ class ComparedAnswers(NamedTuple):
     summary: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class PairwiseJudge(LocalEvaluator):
+@dataclass
+class PairwiseJudge(ModelJudge):
     """A model judges which of two answers is better; every question is asked in both orders.
 
     As an evaluator it compares each pair of models. An answer's score is the share of its
-    comparisons that it wins, a tie and a verdict that changes with the order counted half.
-
-    Args:
-        model: see `LocalJudgeEvaluator`.
-        criteria: what is judged.
-        model_kwargs: options of its `do`.
-        worker_num: calls at a time.
-        metric_name: name of the metric.
-        fresh: ask again where the journal has a reply to the same prompt.
-
-    Raises:
-        InvalidArgumentError: `model` is neither a name nor an object that answers.
+    comparisons that it wins, a tie and a verdict that changes with the order counted half. Its
+    arguments are those of `ModelJudge`.
     """
 
-    model: Any = None
-    criteria: str = "准确、完整、切题、表达清楚"
-    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    worker_num: int = 8
     metric_name: str = "judge_wins"
-    fresh: bool = False
-
-    def __post_init__(self) -> None:
-        validate_judge(self.model)
+    criteria: str = "准确、完整、切题、表达清楚"
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
         """Refuse to score a single answer.
@@ -234,14 +245,14 @@ class PairwiseJudge(LocalEvaluator):
         groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for position, answer in enumerate(answers):
             groups[answer.index, answer.repeat].append(position)
-        pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
+        pairs: list[tuple[int, int]] = []
+        for group in groups.values():
+            pairs += combinations(group, 2)
         if not pairs and len({answer.model for answer in answers}) < 2:
             self.evaluate("", "", "")
         prompts = [self._build_prompt(answers[a], answers[b]) for a, b in pairs]
         prompts += [self._build_prompt(answers[b], answers[a]) for a, b in pairs]
-        replies = ask_judge(
-            self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
-        )
+        replies = self.ask(prompts)
         usage = JudgeUsage()
         winners: list[Winner | None] = []
         for number, reply in enumerate(replies):
@@ -258,7 +269,7 @@ class PairwiseJudge(LocalEvaluator):
             verdict = PairVerdict(given, swapped, *key, self.metric_name)
             verdicts.append(verdict)
             if verdict.outcome is not None:
-                share = {"first": 1.0, "second": 0.0, "tie": 0.5}[verdict.outcome]
+                share = SHARES[verdict.outcome]
                 wins[a].append(share)
                 wins[b].append(1 - share)
         scores = []
@@ -271,16 +282,13 @@ class PairwiseJudge(LocalEvaluator):
         return ComparedAnswers(scores, verdicts, usage.summary(self.metric_name))
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        names = {"model": model_label(self.model), "criteria": self.criteria}
         return {
             self.metric_name: tr(
-                "share of comparisons that {model} decides for it, ties half: {criteria}", **names
+                "share of comparisons that {model} decides for it, ties half: {criteria}",
+                model=model_label(self.model),
+                criteria=self.criteria,
             )
         }
-
-    @property
-    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
-        return {self.metric_name: model_label(self.model)}
 
     def _build_prompt(self, a: Sample, b: Sample) -> str:
         values = self.criteria, a.prompt, a.reference, a.output, b.output

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from ..base.language import tr
 from ..base.text import format_value
@@ -133,12 +133,7 @@ _SCRIPTS: Final = {
 
 
 def degenerate_flags(
-    output: str,
-    *,
-    finish_reason: str | None = None,
-    prompt: str = "",
-    reference: str = "",
-    language: str | None = None,
+    output: str, *, finish_reason: str | None = None, prompt: str = "", reference: str = ""
 ) -> tuple[Flag, ...]:
     """Return in which ways an answer is degenerate, whether or not it is right; () for a good one.
 
@@ -149,14 +144,13 @@ def degenerate_flags(
         finish_reason: of the reply; `length` means that the answer was cut off.
         prompt: the question; its language is the expected one without a reference.
         reference: the expected answer.
-        language: `zh`, `en`, `ja` or `ko` instead of the reference's.
     """
     is_truncated = finish_reason in TRUNCATED_REASONS
     if not output.strip():
         if is_truncated:
             return ("empty", "truncated")
         return ("empty",)
-    expected = language or detect_language(reference)
+    expected = detect_language(reference)
     if not expected and not _OTHER_LANGUAGE_REQUEST.search(prompt):
         expected = detect_language(prompt)
     actual = detect_language(output)
@@ -211,16 +205,12 @@ def _repeated_share(units: tuple[str, ...]) -> float:
 class GuardEvaluator(LocalEvaluator):
     """1 for a degenerate answer (see `degenerate_flags`), else 0, and the share of it that is
     repetition.
-
-    Args:
-        language: `zh`, `en`, `ja` or `ko`, default that of the reference.
     """
 
-    language: str | None = None
     lower_is_better = frozenset({"degenerate", "repetition"})
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        flags = degenerate_flags(output, prompt=input, reference=reference, language=self.language)
+        flags = degenerate_flags(output, prompt=input, reference=reference)
         return {"degenerate": float(bool(flags)), "repetition": repetition(output)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
@@ -232,28 +222,22 @@ class GuardEvaluator(LocalEvaluator):
         }
 
 
-class OpenCompassScorer(Protocol):
-    """An OpenCompass evaluator, or anything with its `score`."""
-
-    def score(self, predictions: list[str], references: list[str]) -> Mapping[str, Any]:
-        """Return metrics by name."""
-        ...
-
-
 @dataclass(frozen=True)
 class OpenCompassLocalEvaluator(LocalEvaluator):
     """An OpenCompass evaluator, called for one answer at a time.
 
-    Of what it returns only numbers count; others (its `details`, say) are left out.
+    Of what its `score` returns only numbers count; others (its `details`, say) are left out.
     """
 
-    open_compass_evaluator: OpenCompassScorer
+    open_compass_evaluator: Any
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         scores = self.open_compass_evaluator.score(predictions=[output], references=[reference])
-        return {
-            name: float(value) for name, value in scores.items() if isinstance(value, (int, float))
-        }
+        numbers = {}
+        for name, value in scores.items():
+            if isinstance(value, (int, float)):
+                numbers[name] = float(value)
+        return numbers
 
 
 METRIC_NAMES: Final = (*recipes.METRICS, "degenerate")
@@ -277,7 +261,10 @@ def evaluators_by_name(
         raise InvalidArgumentError(
             tr("metrics={name}: it is a list of names, [{name}]", name=repr(metrics))
         )
-    return [
-        GuardEvaluator() if name == "degenerate" else MetricEvaluator(name, recipe)
-        for name in metrics
-    ]
+    evaluators: list[LocalEvaluator] = []
+    for name in metrics:
+        if name == "degenerate":
+            evaluators.append(GuardEvaluator())
+        else:
+            evaluators.append(MetricEvaluator(name, recipe))
+    return evaluators

@@ -311,7 +311,7 @@ def compare(
     metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     **options: Unpack[EvaluationOptions],
-) -> Card[EvaluationResult]: ...
+) -> Card: ...
 @overload
 def compare(
     *,
@@ -321,7 +321,7 @@ def compare(
     metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     **options: Unpack[EvaluationOptions],
-) -> Matrix[EvaluationResult]: ...
+) -> Matrix: ...
 def compare(
     base: Any = None,
     tuned: Any = None,
@@ -332,7 +332,7 @@ def compare(
     metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     **options: Any,
-) -> Card[EvaluationResult] | Matrix[EvaluationResult]:
+) -> Card | Matrix:
     """Ask two models the same questions, and return a card: better, worse or cannot tell, and the
     evidence.
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr
@@ -17,6 +17,7 @@ from ..config import settings
 from ..connect import platform_info
 from ..dataset import file_reader
 from ..dataset.row_formats import raise_problems
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError, QianfanError
 from ..model import Model
 from ..model.service import wait_for_state
@@ -48,16 +49,8 @@ EXPORT_INTERVAL_S: Final = 2.0
 FAILED_STATES: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
 
 
-class ReleasableDataset(Protocol):
-    """The questions, e.g. a `qfnb.dataset.Dataset`."""
-
-    def release(self) -> str:
-        """Release the dataset on the platform; return its `ds-...`."""
-        ...
-
-
 def evaluate_on_platform(
-    evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: ReleasableDataset
+    evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: Dataset
 ) -> EvaluationResult | None:
     """Return the platform's report; None when people have to judge there first.
 
@@ -75,16 +68,21 @@ def evaluate_on_platform(
                 )
             )
         model.auto_complete_info()
-    conf: dict[str, Any] = {"evalMode": ",".join(evaluator.mode for evaluator in evaluators)}
+    modes = []
+    conf: dict[str, Any] = {}
+    max_points = 0
     for evaluator in evaluators:
+        modes.append(evaluator.mode)
         conf |= evaluator.conf()
+        if isinstance(evaluator, QianfanRefereeEvaluator):
+            max_points = evaluator.prompt_max_score
+    conf["evalMode"] = ",".join(modes)
     versions = [{"modelId": model.set_id, "modelVersionId": model.id} for model in models]
     name = f"sdk_eval_{secrets.token_hex(5)}"
     task = Repository.create_evaluation_task(
         name, versions, dataset.release(), conf
     ).data.eval_id_str
-    points = [e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)]
-    return fetch_report(task, max(points, default=0))
+    return fetch_report(task, max_points)
 
 
 def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
@@ -153,21 +151,25 @@ def _build_report(
                 state=repr(info.state),
             )
         )
-    failed = {
-        _model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES
-    }
+    failed = {}
+    for unit in info.eval_units:
+        if unit.state in FAILED_STATES:
+            failed[_model_label(unit)] = unit.message
     samples = [*_parse_samples(rows, failed)]
     questions = {sample.index: sample for sample in samples}
-    finished = {sample.model for sample in samples}
-    for model, message in failed.items():
-        for question in questions.values() if model not in finished else ():
-            reason = _failure_reason(message)
+    models = dict.fromkeys(sample.model for sample in samples)
+    for model in [name for name in failed if name not in models]:
+        reason = _failure_reason(failed[model])
+        for question in questions.values():
             samples.append(replace(question, model=model, output="", scores={}, error=reason))
-    models = tuple(dict.fromkeys(sample.model for sample in samples))
+    names: dict[str, float] = {}
+    for sample in samples:
+        models[sample.model] = None
+        names |= sample.scores
     return EvaluationResult(
         records=tuple(samples),
-        models=models,
-        metric_names=tuple(dict.fromkeys(name for sample in samples for name in sample.scores)),
+        models=tuple(models),
+        metric_names=tuple(names),
         platform=platform_metrics,
         notes=(f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",),
         origins=dict.fromkeys(models, platform_info().name),

@@ -56,9 +56,10 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sample as JSON can hold it; NaN and infinite scores become null."""
-        scores = {
-            name: value if math.isfinite(value) else None for name, value in self.scores.items()
-        }
+        scores: dict[str, float | None] = dict(self.scores)
+        for name, value in self.scores.items():
+            if not math.isfinite(value):
+                scores[name] = None
         return asdict(self) | {"scores": scores}
 
     @classmethod
@@ -82,21 +83,28 @@ def mean_sample(samples: Sequence[Sample], *, needs_all: bool = False) -> Sample
     """
     if len(samples) == 1:
         return samples[0]
-    first = next((sample for sample in samples if not sample.error), samples[0])
+    first = min(samples, key=lambda sample: bool(sample.error))
+    values: dict[str, list[float]] = {}
+    for sample in samples:
+        for name in sample.scores:
+            present = values.setdefault(name, [])
+            if not math.isnan(sample.score(name)):
+                present.append(sample.score(name))
     scores = {}
-    for name in dict.fromkeys(name for sample in samples for name in sample.scores):
-        values = [sample.score(name) for sample in samples]
-        present = [value for value in values if not math.isnan(value)]
+    for name, present in values.items():
         scores[name] = math.nan
-        if present and not (needs_all and len(present) < len(values)):
+        if len(present) >= (len(samples) if needs_all else 1):
             scores[name] = sum(present) / len(present)
     return replace(first, scores=scores)
 
 
 def result_dataset(samples: Sequence[Sample]) -> Dataset:
     """Return the answered rows with their scores and notes, in the official SDK's columns."""
-    rows = [
-        {
+    rows = []
+    for sample in samples:
+        if sample.error or not sample.prompt.strip():
+            continue
+        row = {
             "prompt": sample.prompt,
             "llm_tag": sample.model,
             "input_prompt": sample.prompt,
@@ -105,9 +113,7 @@ def result_dataset(samples: Sequence[Sample]) -> Dataset:
             **sample.scores,
             **sample.notes,
         }
-        for sample in samples
-        if not sample.error and sample.prompt.strip()
-    ]
+        rows.append(row)
     return Dataset(rows, name="evaluation", schema="prompts")
 
 
@@ -224,7 +230,9 @@ def questions_of(
     Raises:
         InvalidArgumentError: a column does not exist.
     """
-    columns = dict.fromkeys(name for row in rows for name in row)
+    columns: dict[Any, Any] = {}
+    for row in rows:
+        columns |= row
     for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
             names = tr(", ").join(map(str, columns))
@@ -239,11 +247,10 @@ def questions_of(
     used = {prompt_column, reference_column, *outputs}
     questions = []
     for index, row in enumerate(rows):
-        others = {
-            str(name): cell
-            for name, cell in row.items()
-            if name not in used and not is_missing(cell)
-        }
+        others = {}
+        for name, cell in row.items():
+            if name not in used and not is_missing(cell):
+                others[str(name)] = cell
         texts = to_text(row.get(prompt_column)), to_text(row.get(reference_column))
         questions.append(Question(index, *texts, others))
     return questions
@@ -344,15 +351,17 @@ def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InvalidArgumentError: a numbered label is already the label of another model.
     """
-    numbered = tuple(
-        label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
-        for index, label in enumerate(labels)
-    )
+    numbered = []
+    for index, label in enumerate(labels, 1):
+        if labels.count(label) == 1:
+            numbered.append(label)
+        else:
+            numbered.append(f"{label} ({labels[:index].count(label)})")
     if len(set(numbered)) < len(numbered):
         raise InvalidArgumentError(
             tr("models of one name: {names}; name them differently", names=tr(", ").join(labels))
         )
-    return numbered
+    return tuple(numbered)
 
 
 Prompts = Mapping[str, str] | Sequence[str]
@@ -479,13 +488,18 @@ def prompted_questions(
     Raises:
         InvalidArgumentError: a template names a column that is not there.
     """
-    columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
+    cells: dict[Any, Any] = {}
+    for row in rows:
+        cells |= row
+    columns = [*map(str, cells)]
     parsed = {name: _parse_template(name, text, columns) for name, text in templates.items()}
     if PROMPT not in columns:
         names = next(iter(parsed.values())).names
-        rows = [
-            {**row, PROMPT: "\n".join(to_text(row.get(name)) for name in names)} for row in rows
-        ]
+        completed = []
+        for row in rows:
+            texts = [to_text(row.get(name)) for name in names]
+            completed.append({**row, PROMPT: "\n".join(texts)})
+        rows = completed
     prompted: dict[str, list[Question]] = {}
     for name, template in parsed.items():
         prompted[name] = questions_of(rows, cluster=cluster)
@@ -502,7 +516,8 @@ def cells_of(models: Sequence[str], prompts: Sequence[str]) -> dict[str, tuple[s
     """Return label -> (prompt, model) of every cell, model by model; a factor with one level is no
     part of a label.
     """
-    cells: list[tuple[str, tuple[str, str]]] = []
+    labels = []
+    cells = []
     for model in models:
         for prompt in prompts:
             label = f"{model} · {prompt}"
@@ -510,6 +525,6 @@ def cells_of(models: Sequence[str], prompts: Sequence[str]) -> dict[str, tuple[s
                 label = model
             elif len(models) == 1:
                 label = prompt
-            cells.append((label, (prompt, model)))
-    labels = unique_labels([label for label, _ in cells])
-    return dict(zip(labels, (cell for _, cell in cells), strict=True))
+            labels.append(label)
+            cells.append((prompt, model))
+    return dict(zip(unique_labels(labels), cells, strict=True))

@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..base.language import in_language, tr, trn
 from ..errors import InvalidArgumentError
-from .evaluator import EvaluationFailure, LocalEvaluator
+from .evaluator import EvaluationFailure, LocalEvaluator, PairVerdict
 from .judges import ComparedAnswers, PairwiseJudge
 from .samples import Sample, result_dataset
 
@@ -21,12 +21,10 @@ Texts = tuple[str, str, str]
 """Prompt, reference and pre-processed answer."""
 
 
-class PreProcessor(Protocol):
-    """A function that every answer goes through before it is scored. Source: the official SDK."""
-
-    def __call__(self, output: str, *, input: str, reference: str) -> str:  # noqa: A002
-        """Return the text that is scored."""
-        ...
+PreProcessor = Callable[..., str]
+"""A function that every answer goes through before it is scored, called with the answer, `input=`
+and `reference=`. Source: the official SDK.
+"""
 
 
 def score_samples(
@@ -59,43 +57,66 @@ def score_samples(
         done += steps
         on_progress(done, total)
 
-    scored: dict[int, Sample] = {}
-    failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    results: dict[int, Mapping[str, Any]] = {}
     for indexes in indexes_by_model.values():
         rows = _evaluate(single, [texts[index] for index in indexes], advance)
-        for index, row in zip(indexes, rows, strict=True):
-            sample = scored[index] = _with_scores(samples[index], row)
-            for name, value in row.items():
-                if isinstance(value, EvaluationFailure):
-                    failures.setdefault((name, sample.model), []).append((sample.index, value))
-    sentences = [_describe_failures(*key, rows) for key, rows in failures.items()]
+        results |= zip(indexes, rows, strict=True)
+    scored = {index: _with_scores(samples[index], row) for index, row in results.items()}
+    sentences = _describe_failures(samples, results)
     if sentences and not any(sample.scores for sample in scored.values()):
         raise InvalidArgumentError(sentences[0])
-    compared = []
-    for evaluator in comparing:
-        compared.append(_compare(evaluator, scored, texts))
+    verdicts: list[PairVerdict] = []
+    judging: dict[str, Any] = {}
+    for judge in comparing:
+        result = _compare(judge, scored, texts)
+        verdicts += result.verdicts
+        judging |= result.summary
         advance(1)
-    records = tuple(
-        scored.get(index, replace(sample, scores={}, notes={}))
-        for index, sample in enumerate(samples)
-    )
-    recipes = _merge(evaluator.describe() for evaluator in evaluators)
-    with in_language("en"):
-        counting = _merge(evaluator.describe() for evaluator in evaluators)
-    names = dict.fromkeys(name for sample in records for name in sample.scores)
-    answered = [[scored[index] for index in indexes] for indexes in indexes_by_model.values()]
-    fields = {
-        "records": records,
-        "metric_names": tuple(names or recipes),
+    fields = _describe_metrics(evaluators) | {"verdicts": tuple(verdicts)}
+    _add_records(fields, samples, scored)
+    summaries = fields["summaries"] = {}
+    for model, indexes in indexes_by_model.items():
+        summary = _summarize(single, [scored[index] for index in indexes]) | judging
+        if summary:
+            summaries[model] = summary
+    return fields, sentences
+
+
+def _add_records(
+    fields: dict[str, Any], samples: Sequence[Sample], scored: Mapping[int, Sample]
+) -> None:
+    """Add all samples to a report's fields, those that failed without scores, and the metrics."""
+    records = []
+    names: dict[str, float] = {}
+    for index, sample in enumerate(samples):
+        record = scored.get(index) or replace(sample, scores={}, notes={})
+        records.append(record)
+        names |= record.scores
+    fields["records"] = tuple(records)
+    fields["metric_names"] = tuple(names or fields["recipes"])
+
+
+def _describe_metrics(evaluators: Sequence[LocalEvaluator]) -> dict[str, Any]:
+    """Return what evaluators declare of their metrics, by the names of a report's fields."""
+    recipes: dict[str, str] = {}
+    counting: dict[str, str] = {}
+    scales: dict[str, tuple[float, float]] = {}
+    judges: dict[str, str] = {}
+    lower_is_better: set[str] = set()
+    for evaluator in evaluators:
+        recipes |= evaluator.describe()
+        with in_language("en"):
+            counting |= evaluator.describe()
+        scales |= evaluator.scales
+        judges |= evaluator.judge_models
+        lower_is_better |= {*evaluator.lower_is_better}
+    return {
         "recipes": recipes,
         "counting": counting,
-        "summaries": _summarize(single, answered, _merge(each.summary for each in compared)),
-        "scales": _merge(evaluator.scales for evaluator in evaluators),
-        "lower_is_better": frozenset().union(*(each.lower_is_better for each in evaluators)),
-        "judges": _merge(evaluator.judge_models for evaluator in evaluators),
-        "verdicts": tuple(verdict for result in compared for verdict in result.verdicts),
+        "scales": scales,
+        "judges": judges,
+        "lower_is_better": frozenset(lower_is_better),
     }
-    return fields, sentences
 
 
 def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
@@ -111,17 +132,32 @@ def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
         names |= metrics
 
 
-def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]]) -> str:
-    return trn(
-        "{metric} could not be computed for {n} answer of {model}, row {row}: {error}",
-        "{metric} could not be computed for {n} answers of {model}, the first in row {row}: "
-        "{error}",
-        len(rows),
-        metric=metric,
-        model=model,
-        row=rows[0][0],
-        error=rows[0][1],
-    )
+def _describe_failures(
+    samples: Sequence[Sample], results: Mapping[int, Mapping[str, Any]]
+) -> list[str]:
+    """Return for which answers metrics could not be computed, a sentence for each metric of a
+    model.
+    """
+    failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for index, row in results.items():
+        sample = samples[index]
+        for name, value in row.items():
+            if isinstance(value, EvaluationFailure):
+                failures.setdefault((name, sample.model), []).append((sample.index, value))
+    sentences = []
+    for (metric, model), rows in failures.items():
+        sentence = trn(
+            "{metric} could not be computed for {n} answer of {model}, row {row}: {error}",
+            "{metric} could not be computed for {n} answers of {model}, the first in row {row}: "
+            "{error}",
+            len(rows),
+            metric=metric,
+            model=model,
+            row=rows[0][0],
+            error=rows[0][1],
+        )
+        sentences.append(sentence)
+    return sentences
 
 
 def _compare(
@@ -138,29 +174,13 @@ def _compare(
     return result
 
 
-def _summarize(
-    evaluators: Sequence[LocalEvaluator],
-    answered: Iterable[Sequence[Sample]],
-    of_all: Mapping[str, Any],
-) -> dict[str, dict[str, Any]]:
-    """Return the summaries of evaluators for each model that answered anything; `of_all` is added
-    to each.
-    """
-    summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
-    summaries = {}
-    if summarizers or of_all:
-        for samples in answered:
-            dataset = result_dataset(samples)
-            own = [evaluator.summarize(dataset) or {} for evaluator in summarizers]
-            summaries[samples[0].model] = _merge([*own, of_all])
-    return summaries
-
-
-def _merge(mappings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for each in mappings:
-        merged |= each
-    return merged
+def _summarize(evaluators: Sequence[LocalEvaluator], samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return what evaluators say of a model as a whole."""
+    summary: dict[str, Any] = {}
+    for evaluator in evaluators:
+        if type(evaluator).summarize is not LocalEvaluator.summarize:
+            summary |= evaluator.summarize(result_dataset(samples)) or {}
+    return summary
 
 
 def _evaluator_input(sample: Sample, pre_processors: Sequence[PreProcessor]) -> Texts:

@@ -139,12 +139,14 @@ def chrf(output: str, reference: str) -> float:
     orders = min(CHRF_ORDER, len(output_chars), len(reference_chars))
     if not orders:
         return 0.0
-    matches = [
-        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n)))
-        for n in range(1, orders + 1)
-    ]
-    precision = sum(count / (len(output_chars) - n + 1) for n, count in matches) / orders
-    recall = sum(count / (len(reference_chars) - n + 1) for n, count in matches) / orders
+    precision = 0.0
+    recall = 0.0
+    for n in range(1, orders + 1):
+        count = count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n))
+        precision += count / (len(output_chars) - n + 1)
+        recall += count / (len(reference_chars) - n + 1)
+    precision /= orders
+    recall /= orders
     weighted_sum = CHRF_BETA**2 * precision + recall
     if weighted_sum:
         return (1 + CHRF_BETA**2) * precision * recall / weighted_sum

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 VERBS = (
     "start", "wait", "show", "cancel", "only", "browse", "rescore", "compare", "save", "load",
-    "list", "open", "diff", "trend",
+    "list", "open", "trend",
 )  # fmt: skip
 
 SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
-REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card", "Diff"})
+REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
 EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 """Names of classes whose variables Tab offers."""
 
@@ -77,7 +77,7 @@ def metric_names(magics: Any) -> list[str]:
 
 
 STORED_VERBS = (
-    "start", "only", "rescore", "browse", "load", "compare", "open", "diff", "trend",
+    "start", "only", "rescore", "browse", "load", "compare", "open", "trend",
 )  # fmt: skip
 
 OPTIONS = (
@@ -230,7 +230,6 @@ PARSER = VerbParser(
         "  %qfeval load report.json -o report\n"
         "  %qfeval list                          (every evaluation, of earlier kernels too)\n"
         "  %qfeval open [ID] -o report\n"
-        "  %qfeval diff [EARLIER [LATER [MODEL [MODEL]]]]      (on the questions that both have)\n"
         "  %qfeval trend [METRIC] [-m MODEL] [-d DATA]"
     ),
     VERBS,
@@ -402,24 +401,6 @@ class EvalMagics(VerbMagics):
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
         print(" · ".join(filter(None, [entry.id, created, entry.dataset])))  # noqa: T201 - which one it is
         return self._store(options, report)
-
-    def do_diff(
-        self,
-        options: Namespace,
-        earlier: str = "",
-        later: str = "",
-        model: str = "",
-        other: str = "",
-    ) -> Any:
-        reports = []
-        for word in (earlier, later):
-            is_variable = word in user_variables(self.shell)
-            report = evaluate_inputs.find_report(self.shell, word) if is_variable else word
-            reports.append(report or None)
-        pair = None
-        if model:
-            pair = (model, other or model)
-        return self._store(options, _evaluation().diff(*reports, pair))
 
     def do_trend(self, options: Namespace, metric: str = "") -> Any:
         from ..charts import trend  # noqa: PLC0415

@@ -32,7 +32,6 @@ _FORMATTERS = (
     ("qfnb.evaluation.report.matrix", "Matrix", "evaluation.report", "matrix_bundle"),
     ("qfnb.views.evaluation.charts", "Chart", "evaluation.charts", "chart_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
-    ("qfnb.evaluation.history", "Diff", "evaluation.report", "diff_bundle"),
     ("qfnb._tables", "HistoryTable", "listings", "evaluations_bundle"),
     ("qfnb._tables", "ModelTable", "listings", "models_bundle"),
     ("qfnb._tables", "UsageTable", "listings", "usage_bundle"),

@@ -448,17 +448,11 @@ def evaluations_bundle(frame: pd.DataFrame) -> Bundle:
 
 
 def _evaluation_steps(rows: Sequence[Row]) -> list[str]:
-    """Return how the newest evaluation is opened, and compared with an earlier one of the same
-    questions.
-    """
-    usable = [row for row in rows if not row["problem"]]
-    ids = []
-    for row in usable:
-        if row["digest"] == usable[0]["digest"]:
-            ids.append(row["id"])
-    steps = [tr("to open it: `%qfeval open {id}`", id=newest) for newest in ids[:1]]
-    compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
-    return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
+    """Return how the newest evaluation is opened."""
+    for row in rows:
+        if not row["problem"]:
+            return [tr("to open it: `%qfeval open {id}`", id=row["id"])]
+    return []
 
 
 def _data(row: Row) -> Html:

@@ -134,12 +134,6 @@ def test_a_cost_that_is_a_range_or_unknown_is_shown_as_such():
     assert usage.loc["b", ["cost_low", "cost"]].isna().all()
 
 
-def test_a_card_needs_two_models():
-    report = Report((Sample("a", 0, "q", "r", "o", {"m": 1.0}),), ("a",), ("m",))
-    with pytest.raises(InvalidArgumentError, match="takes two"):
-        report.card()
-
-
 def test_a_question_that_was_not_asked_is_no_reason():
     errors = ["NotAsked", "NotAsked", "APIError: no such model"]
     samples = tuple(Sample("a", n, "q", "r", "", {}, error=error) for n, error in enumerate(errors))

@@ -1,6 +1,4 @@
-"""Every evaluation is on disk: listed, opened again, compared with an earlier one on the questions
-that both have.
-"""
+"""Every evaluation is on disk: listed and opened again."""
 
 import gzip
 import json
@@ -17,17 +15,14 @@ from support.reports import FixedModel, build_report
 
 import qfnb
 from qfnb import Dataset, charts
-from qfnb.base.language import in_language
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import (
     EvaluationManager,
     ExactMatchEvaluator,
     RougeLEvaluator,
-    diff,
     history,
     open_report,
 )
-from qfnb.evaluation.evaluator import PairVerdict
 from qfnb.evaluation.report import EvaluationResult, archive
 from qfnb.notebook.evaluate import EvalMagics
 from qfnb.views import listings
@@ -163,87 +158,17 @@ def test_a_report_that_was_cut_or_is_of_a_later_version_is_not_opened(folder):
         open_report(path.name[:15])
 
 
-def test_two_evaluations_are_compared_on_the_questions_that_both_have():
-    earlier = evaluate(8, name="a")
-    later = evaluate(16, [*reversed(ROWS[4:]), {"prompt": "new", "response": RIGHT}])
-    result = diff(earlier.id, later)
-    assert (result.shared, result.only_earlier, result.only_later) == (16, 4, 1)
-    assert "16 questions are in both and are compared; 4 only in the earlier" in repr(result)
-    pairs = [(pair.baseline, pair.candidate) for pair in result.report.comparisons]
-    assert pairs == [("base (earlier)", "base (later)"), ("tuned (earlier)", "tuned (later)")]
-    expected = qfnb.compare(
-        FixedModel("a", [RIGHT] * 4 + [WRONG] * 12),
-        FixedModel("b", [RIGHT] * 16),
-        ROWS[4:],
-        metrics=["exact_match"],
-    )
-    assert result.report.comparisons[1].test.p_value == expected.comparison.test.p_value
-    assert {pair.n_comparisons for pair in result.report.comparisons} == {2}
-
-
-def test_a_comparison_has_its_origin_wherever_it_goes(tmp_path):
-    result = diff(replace(evaluate(8), origins={"tuned": "sandbox"}), evaluate(18))
-    for suffix in ("md", "json"):
-        text = result.save(tmp_path / f"r.{suffix}").read_text("utf-8")
-        assert all(words in text for words in (result.earlier, "Both have the same 20 questions"))
-    assert "Local sandbox" in report_view.diff_bundle(result)["text/html"]
-    loaded = EvaluationResult.load(tmp_path / "r.json")
-    assert (loaded, loaded.pairs.equals(result.report.pairs)) == (result.report, True)
-    assert loaded.card().tuned == "tuned (later)"
-    with pytest.raises(InvalidArgumentError, match="are not compared here, but base"):
-        loaded.card("base (earlier)", "tuned (later)")
-
-
-def test_without_a_model_in_both_the_last_ones_are_compared_or_those_that_are_named():
-    earlier = evaluate(8, models=("base", "v1"))
-    later = evaluate(18, models=("other", "v2"))
-    assert diff(earlier, later).report.models == ("v1 (earlier)", "v2 (later)")
-    assert diff(earlier, later, ("base", "v2")).report.models == ("base (earlier)", "v2 (later)")
-    with pytest.raises(InvalidArgumentError, match=r"has no model 'othr'; did you mean other\?"):
-        diff(earlier, later, ("base", "othr"))
-
-
-def test_without_words_the_newest_is_compared_with_the_one_before_on_the_same_questions():
+def test_without_an_id_the_newest_is_opened():
     with pytest.raises(InvalidArgumentError, match="no evaluation is in the history yet"):
-        diff()
-    earlier = evaluate(8)
-    _ = evaluate(3, ROWS[:9])
-    later = evaluate(18)
-    assert (diff().earlier, diff().later) == (earlier.id, later.id)
-    with pytest.raises(InvalidArgumentError, match="is one evaluation: a comparison takes two"):
-        diff(later)
-
-
-def test_what_cannot_be_compared_is_refused_with_the_reason():
+        open_report()
     report = evaluate(8)
-    with pytest.raises(
-        InvalidArgumentError, match=r"share no question: 20 in eval-\w+ \(heldout\), 1 in eval-"
-    ):
-        diff(report, evaluate(1, [{"prompt": "q0", "response": "another"}]))
-    with pytest.raises(
-        InvalidArgumentError, match=r"share no metric: exact_match then, rouge_l now"
-    ):
-        diff(report, report.rescore([RougeLEvaluator()]))
-    mixed = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
-    other = replace(mixed, counting={**mixed.counting, "rouge_l": "otherwise"}, recipes={})
-    assert diff(mixed, other).report.metric_names == ("exact_match",)
-    assert "ROUGE-L is left out, it was counted in another way" in repr(diff(mixed, other))
+    assert open_report() == report
 
 
-def test_shares_of_a_judge_that_compares_answers_are_of_one_evaluation_only():
-    report = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
-    judged = replace(report, verdicts=(PairVerdict("first", "first", metric="rouge_l"),))
-    assert diff(judged, evaluate(9, metrics=(EXACT, RougeLEvaluator()))).report.metric_names == (
-        "exact_match",
-    )
-
-
-def test_metrics_are_told_apart_by_how_they_count_in_any_language():
-    with in_language("zh"):
-        earlier = evaluate(8, metrics=(RougeLEvaluator(),))
-    later = evaluate(18, metrics=(RougeLEvaluator(),))
-    assert earlier.recipes != later.recipes
-    assert diff(earlier, later).report.metric_names == ("rouge_l",)
+def test_a_report_with_a_field_of_earlier_versions_loads():
+    report = evaluate(8)
+    document = json.loads(report.to_json()) | {"compared": [["base", "tuned"]]}
+    assert EvaluationResult.from_json(json.dumps(document)) == report
 
 
 def test_the_trend_has_a_line_for_each_model_on_the_same_questions():
@@ -266,17 +191,13 @@ def test_a_trend_leaves_out_what_counts_otherwise_and_marks_the_sandbox():
     )
 
 
-def test_the_verbs_of_the_magic_take_ids_and_variables(capsys):
+def test_the_verbs_of_the_magic_take_ids(capsys):
     earlier = evaluate(8)
-    later = evaluate(18)
-    shell = SimpleNamespace(user_ns={"tuesday": earlier})
+    evaluate(18)
+    shell = SimpleNamespace(user_ns={})
     magics = EvalMagics(shell)
     assert magics.qfeval(f"open {earlier.id} -o opened") == shell.user_ns["opened"] == earlier
     assert f"{earlier.id} · {time.strftime('%Y-')}" in capsys.readouterr().out
-    assert magics.qfeval(f"diff tuesday {later.id} tuned").report.models == (
-        "tuned (earlier)",
-        "tuned (later)",
-    )
     assert len(magics.qfeval("list")) == 2
     assert "tuned" in magics.qfeval("trend exact-match -m tuned").alt
     with pytest.raises(InvalidArgumentError, match="trend takes one -m MODEL"):

@@ -14,7 +14,6 @@ import qfnb
 from qfnb import errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.evaluation.report import Report, Sample
-from qfnb.evaluation.samples import validate_repeats
 from qfnb.evaluation.stats.variation import pair_agreement, pass_at_k, variance_components
 
 ROWS = [{"prompt": f"q{n}", "response": "yes"} for n in range(8)]
@@ -49,10 +48,6 @@ def test_pass_at_k_is_the_share_of_all_choices_of_k_answers_with_a_right_one(n):
 def test_pass_at_k_counts_the_questions_with_k_answers():
     score = report_of(*repeated([[1, None, None], [1, 1, 0], [0, 0, 0]]), ks=(2,)).repeat_scores[0]
     assert (score.passes[0].questions, score.passes[0].mean) == (2, 0.5)
-
-
-def test_scores_that_are_no_rates_have_no_pass_at_k():
-    assert report_of(*repeated([[0.5, 0.25], [1, 0]])).repeat_scores[0].passes == ()
 
 
 def test_variance_components_are_those_of_the_analysis_of_variance():
@@ -122,14 +117,6 @@ def test_a_question_has_the_mean_of_the_answers_that_came():
 def test_wrong_repeats_are_refused_before_anybody_is_asked(n, k):
     with pytest.raises(errors.InvalidArgumentError, match=r"^[nk]="):
         qfnb.compare("ernie-5.1", "ernie-5.2", ROWS, n=n, k=k)
-
-
-def test_by_default_one_and_all_answers_are_looked_at():
-    assert (validate_repeats(1, None), validate_repeats(5, None), validate_repeats(5, 2)) == (
-        (),
-        (1, 5),
-        (2,),
-    )
 
 
 def test_more_repeats_send_only_what_is_missing_and_fewer_send_nothing(scripted):

@@ -27,12 +27,9 @@ def test_the_worst_case_is_nan_without_a_scale():
 
 def test_all_failed():
     report = build_report({"a": [None] * 3, "b": [1.0] * 3})
-    assert (
-        report.model_scores[0].n,
-        report.model_scores[0].worst,
-        report.model_scores[0].best,
-    ) == (0, 0, 1)
-    assert (report.comparisons[0].test.n, math.isnan(report.comparisons[0].p_holm)) == (0, True)
+    score = report.model_scores[0]
+    assert (score.n, score.worst, score.best) == (0, 0, 1)
+    assert math.isnan(report.comparisons[0].p_holm)
     assert "No question has a score of both models." in report.conclusion()
     assert report.card().verdict == "cannot tell"
 
@@ -66,11 +63,6 @@ def test_it_is_said_when_only_the_number_of_comparisons_stands_against_a_differe
     )
     assert (sentence in repr(one_of_two), sentence in repr(alone)) == (True, False)
     assert "interval and p corrected for 2 comparisons" in repr(one_of_two)
-
-
-def test_p_values_are_corrected_over_all_comparisons():
-    report = build_report({"a": [0.0] * 8, "b": [1.0] * 8, "c": [1.0] * 8})
-    assert [pair.p_holm for pair in report.comparisons] == pytest.approx([0.0234375, 0.0234375, 1])
 
 
 def test_the_other_side_of_a_comparison():
@@ -151,13 +143,10 @@ def test_a_report_is_the_same_after_json():
         lower_is_better=frozenset("m"),
     )
     again = Report.from_json(report.to_json())
-    assert again.summary.equals(report.summary)
-    assert again.samples.equals(report.samples)
-    assert (again.scales, again.notes, again.lower_is_better) == (
-        report.scales,
-        report.notes,
-        report.lower_is_better,
-    )
+    for table in ("summary", "samples"):
+        assert getattr(again, table).equals(getattr(report, table))
+    for name in ("scales", "notes", "lower_is_better"):
+        assert getattr(again, name) == getattr(report, name)
 
 
 def test_json_has_the_tables_and_no_nan():

@@ -207,7 +207,7 @@ def test_completion_offers_variables_of_classes_that_there_are():
     assert set(evaluate.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
     assert set(evaluate.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
     assert set(evaluate.REPORT_KINDS) == names(
-        evaluation.EvaluationResult, BackgroundEvaluation, Card, evaluation.Diff
+        evaluation.EvaluationResult, BackgroundEvaluation, Card
     )
     assert set(evaluate.EVALUATOR_KINDS) == names(evaluation.LocalEvaluator)
     assert set(batch.DATA_KINDS) == names(pd.DataFrame, pd.Series, Dataset, list)

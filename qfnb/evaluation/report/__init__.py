@@ -59,7 +59,7 @@ class EvaluationResult(ReportData):
 
     def card(
         self, base: str | None = None, tuned: str | None = None, metric: str | None = None
-    ) -> Card[Self]:
+    ) -> Card:
         """Return whether `tuned` is better than `base`, by default the last model and the first.
 
         Args:
@@ -76,7 +76,7 @@ class EvaluationResult(ReportData):
         """Return how far a judge can be trusted: agreement with people, bias by position."""
         return judging.measure_judge(self, metric)
 
-    def matrix(self, metric: str | None = None) -> Matrix[Self]:
+    def matrix(self, metric: str | None = None) -> Matrix:
         """Return prompts times models with their main effects and the best cell, by default on the
         first metric.
 
@@ -103,10 +103,9 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: no row has two different texts.
         """
         loser = rejected or self.models[-1]
-        texts = _texts_by_index(self, chosen)
         pairs = []
         for sample in select_samples(self.samples_of(loser), rows):
-            better = texts.get(sample.index, "")
+            better = self._text_of(sample, chosen)
             worse = sample.output
             if not sample.error and worse.strip() and better.strip() not in {"", worse.strip()}:
                 pairs.append(question_fields(sample) | {"chosen": better, "rejected": worse})
@@ -131,15 +130,23 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: no row has a response.
         """
-        texts = _texts_by_index(self, response)
         pairs = []
         for sample in select_samples(self.samples_of(self.models[0]), rows):
-            answer = texts.get(sample.index, "")
+            answer = self._text_of(sample, response)
             if answer.strip():
                 pairs.append(question_fields(sample) | {"response": answer})
         if not pairs:
             raise InvalidArgumentError(tr("no row has a response by {source}", source=response))
         return Dataset(pairs, name="examples")
+
+    def _text_of(self, question: Sample, source: str) -> str:
+        """Return the reference of a question, or a model's answer, "" where there is none."""
+        if source == REFERENCE:
+            return question.reference
+        answer = self.samples_of(source).get(question.index)
+        if answer is None or answer.error:
+            return ""
+        return answer.output
 
     def rescore(
         self,
@@ -232,16 +239,6 @@ def select_samples(samples: Mapping[int, Sample], rows: Iterable[int] | None) ->
             tr("rows={rows}: the report has no such questions", rows=unknown[:5])
         )
     return [samples[index] for index in indexes if samples[index].prompt.strip()]
-
-
-def _texts_by_index(report: ReportData, source: str) -> dict[int, str]:
-    if source == REFERENCE:
-        return {sample.index: sample.reference for sample in report.records}
-    return {
-        index: sample.output
-        for index, sample in report.samples_of(source).items()
-        if not sample.error
-    }
 
 
 def question_fields(sample: Sample) -> dict[str, Any]:

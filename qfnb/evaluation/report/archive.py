@@ -41,7 +41,6 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeEr
 
 REPORT_FACTS: Final = (
     "models", "metric_names", "counting", "cluster", "origins", "platform", "cells", "prompts",
-    "compared",
 )  # fmt: skip
 SAMPLE_FACTS: Final = (
     "model", "index", "repeat", "prompt", "reference", "output", "error", "seconds",
@@ -93,6 +92,7 @@ def report_id(report: ReportData) -> str:
     data is called.
     """
     facts = {name: getattr(report, name) for name in REPORT_FACTS}
+    facts["compared"] = ()  # a field of earlier versions, which every id is of
     samples = []
     for sample in report.records:
         values = [getattr(sample, name) for name in SAMPLE_FACTS]
@@ -152,9 +152,13 @@ def find_entry(key: str) -> Entry:
     """
     entries = list_entries()
     word = key.strip().lower()
-    matches = [entry for entry in entries if entry.id == word]
-    if word and not matches:
-        matches = [entry for entry in entries if entry.id.startswith((word, f"eval-{word}"))]
+    matches = []
+    for entry in entries:
+        if entry.id == word:
+            matches = [entry]
+            break
+        if word and entry.id.startswith((word, f"eval-{word}")):
+            matches.append(entry)
     if len(matches) > 1:
         names = tr(", ").join(entry.id for entry in matches[:5])
         raise InvalidArgumentError(

@@ -2,9 +2,11 @@
 costs.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field, replace
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
@@ -14,7 +16,6 @@ from .data import Change, ReportData
 from .files import Findings
 
 MAX_CHANGES: Final = 10
-Report = TypeVar("Report", bound=ReportData)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ usage.
 
 
 @dataclass(frozen=True, repr=False)
-class Card(Findings, Generic[Report]):
+class Card(Findings):
     """Whether one model is better than another, and the evidence.
 
     Attributes:
@@ -77,7 +78,7 @@ class Card(Findings, Generic[Report]):
         scores: both models on the metric, with coverage and worst cases.
         regressions, improvements: the questions that changed most, at most `MAX_CHANGES` of each.
         shifts: cost, latency and length, before and after.
-        report: the report that the card is of.
+        report: the `EvaluationResult` that the card is of.
     """
 
     base: str
@@ -90,7 +91,7 @@ class Card(Findings, Generic[Report]):
     regressions: tuple[Change, ...]
     improvements: tuple[Change, ...]
     shifts: tuple[Shift, ...]
-    report: Report = field(repr=False, compare=False)
+    report: Any = field(repr=False, compare=False)
 
     @property
     def difference(self) -> float:
@@ -120,24 +121,24 @@ class Card(Findings, Generic[Report]):
 
 
 def build_card(
-    report: Report, base: str | None = None, tuned: str | None = None, metric: str | None = None
-) -> Card[Report]:
+    report: ReportData, base: str | None = None, tuned: str | None = None, metric: str | None = None
+) -> Card:
     """Return the card of two models of a report.
 
     Raises:
         InvalidArgumentError: the report does not have these two models or this metric.
     """
-    first, last = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
-    base_model = base or first
-    tuned_model = tuned or last
+    base_model = base or report.models[0]
+    tuned_model = tuned or report.models[-1]
     pairs = {pair.metric: pair for pair in report.versus(base_model, tuned_model)}
     name = report.resolve_metric(metric)
     decisive = pairs.pop(name)
     changes = report.changes(name, base=base_model, tuned=tuned_model)
     usage = {row.model: row for row in report.model_usage}
     scores = {score.model: score for score in report.model_scores if score.metric == name}
-    worse = [change for change in changes if change.gain < 0]
-    better = [change for change in reversed(changes) if change.gain > 0]
+    n_worse = sum(change.gain < 0 for change in changes)  # the worst come first
+    worse = changes[:n_worse]
+    better = changes[n_worse:][::-1]
     before = usage[base_model]
     after = usage[tuned_model]
     shifts = []
@@ -154,8 +155,8 @@ def build_card(
         comparison=decisive,
         other_comparisons=tuple(pairs.values()),
         scores=(scores[base_model], scores[tuned_model]),
-        regressions=tuple(worse[:MAX_CHANGES]),
-        improvements=tuple(better[:MAX_CHANGES]),
+        regressions=worse[:MAX_CHANGES],
+        improvements=better[:MAX_CHANGES],
         shifts=tuple(shifts),
         report=report,
     )

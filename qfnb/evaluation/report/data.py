@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,7 +138,6 @@ class ReportData(AnswerOrigins):
         dataset: the name of the data, "" where it has none.
         counting: {metric: its recipe in English}, by which reports in different languages are told
             apart.
-        compared: the pairs of models that are compared, () for all.
         benchmark: of which benchmark the questions are, and over which columns it averages,
             `Benchmark.report_fields`.
     """
@@ -160,7 +160,6 @@ class ReportData(AnswerOrigins):
     verdicts: tuple[PairVerdict, ...] = ()
     dataset: str = ""
     counting: Mapping[str, str] = field(default_factory=dict)
-    compared: tuple[tuple[str, str], ...] = ()
     benchmark: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -173,9 +172,14 @@ class ReportData(AnswerOrigins):
             cells["repeat"] = [sample.repeat for sample in self.records]
         for name in self.metric_names:
             cells[name] = [sample.score(name) for sample in self.records]
-        for name in dict.fromkeys(name for sample in self.records for name in sample.notes):
+        notes: dict[str, str] = {}
+        columns: dict[str, Any] = {}
+        for sample in self.records:
+            notes |= sample.notes
+            columns |= sample.row
+        for name in notes:
             cells.setdefault(name, [sample.notes.get(name, "") for sample in self.records])
-        for name in dict.fromkeys(name for sample in self.records for name in sample.row):
+        for name in columns:
             cells.setdefault(name, [sample.row.get(name) for sample in self.records])
         return self._frame(cells)
 
@@ -201,11 +205,11 @@ class ReportData(AnswerOrigins):
         """One row per model and metric: variance within and between questions, agreement,
         pass@k.
         """
-        cells = _read_cells(REPEAT_COLUMNS, self.repeat_scores)
-        passes = [{each.k: each.mean for each in score.passes} for score in self.repeat_scores]
-        for k in dict.fromkeys(k for means in passes for k in means):
-            cells[f"pass@{k}"] = [means.get(k, math.nan) for means in passes]
-        return self._frame(cells)
+        table = self._frame(_read_cells(REPEAT_COLUMNS, self.repeat_scores))
+        for number, score in enumerate(self.repeat_scores):
+            for each in score.passes:
+                table.loc[number, f"pass@{each.k}"] = each.mean
+        return table
 
     @property
     def averages(self) -> pd.DataFrame:
@@ -230,13 +234,13 @@ class ReportData(AnswerOrigins):
     @cached_property
     def model_scores(self) -> tuple[aggregates.Score, ...]:
         """Every model on every metric."""
-        return tuple(
-            aggregates.score_model(
-                model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster
-            )
-            for model in self.models
-            for name in self.metric_names
-        )
+        scores = []
+        for model in self.models:
+            samples = [*self.samples_of(model).values()]
+            for name in self.metric_names:
+                scale = self.scales.get(name)
+                scores.append(aggregates.score_model(model, name, samples, scale, self.cluster))
+        return tuple(scores)
 
     @cached_property
     def model_usage(self) -> tuple[aggregates.UsageTotals, ...]:
@@ -245,8 +249,7 @@ class ReportData(AnswerOrigins):
         """
         usages = []
         for model, groups in self._groups_by_model.items():
-            samples = [sample for group in groups.values() for sample in group]
-            usage = aggregates.summarize_usage(model, samples)
+            usage = aggregates.summarize_usage(model, [*chain.from_iterable(groups.values())])
             if model in self.sandbox_models:
                 usage = replace(usage, cost_low=math.nan, cost=math.nan)
             usages.append(usage)
@@ -263,7 +266,6 @@ class ReportData(AnswerOrigins):
             self.cluster,
             self.lower_is_better,
             self.scales,
-            self.compared,
         )
 
     @property
@@ -282,8 +284,7 @@ class ReportData(AnswerOrigins):
         """Return the comparisons of two models, `base` first, one for each metric.
 
         Raises:
-            InvalidArgumentError: a model is not in the report, both are the same, or the report
-                does not compare them.
+            InvalidArgumentError: a model is not in the report, or both are the same.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
             raise InvalidArgumentError(
@@ -293,22 +294,13 @@ class ReportData(AnswerOrigins):
                     tuned=repr(tuned),
                 )
             )
-        pairs = [
-            pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}
-        ]
-        if self.comparisons and not pairs:
-            names = tr("; ").join(
-                tr("{tuned} and {base}", tuned=pair[1], base=pair[0]) for pair in self.compared
-            )
-            raise InvalidArgumentError(
-                tr(
-                    "{base} and {tuned} are not compared here, but {pairs}",
-                    base=base,
-                    tuned=tuned,
-                    pairs=names,
-                )
-            )
-        return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
+        pairs = []
+        for pair in self.comparisons:
+            if (pair.baseline, pair.candidate) == (base, tuned):
+                pairs.append(pair)
+            elif (pair.baseline, pair.candidate) == (tuned, base):
+                pairs.append(pair.swapped())
+        return pairs
 
     def samples_of(self, model: str) -> Mapping[int, Sample]:
         """Return a model's samples by the index of the question.
@@ -427,11 +419,11 @@ class ReportData(AnswerOrigins):
         if self.repeat_count == 1:
             return ()
         ks = self.ks or (1, self.repeat_count)
-        return tuple(
-            score_repeats(model, name, [*groups.values()], ks, self.cluster)
-            for model, groups in self._groups_by_model.items()
-            for name in self.metric_names
-        )
+        scores = []
+        for model, groups in self._groups_by_model.items():
+            for name in self.metric_names:
+                scores.append(score_repeats(model, name, [*groups.values()], ks, self.cluster))
+        return tuple(scores)
 
 
 def _read_cells(columns: Columns, rows: Sequence[Any]) -> dict[str, list[Any]]:

@@ -82,7 +82,7 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 LATER_FIELDS: Final = (
-    "cells", "prompts", "ks", "judges", "dataset", "counting", "compared", "benchmark",
+    "cells", "prompts", "ks", "judges", "dataset", "counting", "benchmark",
 )  # fmt: skip
 """Fields that are written as they are, under their own names; the later ones are not in older
 files.
@@ -141,10 +141,9 @@ def _with_origins(report: ReportData, frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns, since pandas reads them back as they are; a comment line it would take for the header.
     """
-    coverage = {
-        (score.model, score.metric): f"{score.metric} {score.n}/{score.total}"
-        for score in report.model_scores
-    }
+    coverage = {}
+    for score in report.model_scores:
+        coverage[score.model, score.metric] = f"{score.metric} {score.n}/{score.total}"
     platforms = dict(report.origins) | dict.fromkeys(
         report.sandbox_models, tr(sources.SANDBOX_MARK)
     )
@@ -155,9 +154,14 @@ def _with_origins(report: ReportData, frame: pd.DataFrame) -> pd.DataFrame:
         models = [row[name] for name in ("model", "baseline", "candidate") if name in row]
         names = report.metric_names if "output" in row else ()
         metrics = [row["metric"]] if "metric" in row else names
+        row_recipes = []
+        row_counts = []
+        for name in metrics:
+            row_recipes.append(f"{name}: {report.recipes.get(name, name)}")
+            row_counts += [coverage[model, name] for model in models]
         origins.append("; ".join(dict.fromkeys(platforms.get(model, "") for model in models)))
-        recipes.append("; ".join(f"{name}: {report.recipes.get(name, name)}" for name in metrics))
-        counts.append("; ".join(coverage[model, name] for name in metrics for model in models))
+        recipes.append("; ".join(row_recipes))
+        counts.append("; ".join(row_counts))
     table = frame.assign(report_origin=origins)
     if any(recipes):
         return table.assign(report_recipe=recipes, report_coverage=counts)
@@ -189,9 +193,9 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     blocks.append(_markdown_table(report.summary[[*SUMMARY_COLUMNS]]))
     if len(report.pairs):
         blocks.append(_markdown_table(report.pairs[[*PAIR_COLUMNS]]))
-    extras = [table for table in (report.repeats, report.averages) if len(table)]
-    blocks += map(_markdown_table, extras)
-    blocks.append(_markdown_table(report.usage))
+    for table in (report.repeats, report.averages, report.usage):
+        if len(table):
+            blocks.append(_markdown_table(table))
     footnotes = [*judge_lines(report), *sources.footnote_lines(report)]
     blocks.append("\n".join(f"- {to_markdown(line)}" for line in footnotes))
     return "\n\n".join(filter(None, blocks)) + "\n"
@@ -258,7 +262,6 @@ def from_json(text: str) -> dict[str, Any]:
             "ks": tuple(document.get("ks", ())),
             "verdicts": tuple(map(PairVerdict.from_dict, document.get("verdicts", ()))),
             "counting": document.get("counting", document["recipes"]),
-            "compared": tuple(map(tuple, document.get("compared", ()))),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(

@@ -114,11 +114,14 @@ def measure_agreement(
     else:
         for pair in [models] if models else combinations(report.models, 2):
             rows += _pair_rows(report, name, pair)
-    both = [row for row in rows if row[1] is not None]
-    kappa = measure_kappa(
-        [human for human, _ in both], [judge for _, judge in both], is_weighted=is_weighted
-    )
-    return HumanAgreement(name, kappa, is_weighted, len(rows) - len(both))
+    humans = []
+    judges = []
+    for human, judge in rows:
+        if judge is not None:
+            humans.append(human)
+            judges.append(judge)
+    kappa = measure_kappa(humans, judges, is_weighted=is_weighted)
+    return HumanAgreement(name, kappa, is_weighted, len(rows) - len(humans))
 
 
 def _score_rows(
@@ -264,15 +267,13 @@ def measure_judge(report: ReportData, metric: str | None = None) -> JudgeQuality
     if not verdicts:
         return JudgeQuality(name, report.judges[name], agreement, None, None)
     flips = []
-    winners = []
+    firsts = []
     for each in verdicts:
-        winners.append((each.index, each.given_order, "first"))
         if each.outcome is not None:
             flips.append((each.index, each.given_order != each.swapped_order))
-    winners += [(each.index, each.swapped_order, "second") for each in verdicts]
-    firsts = [
-        (index, winner == first) for index, winner, first in winners if winner not in {None, "tie"}
-    ]
+        for winner, first in ((each.given_order, "first"), (each.swapped_order, "second")):
+            if winner not in {None, "tie"}:
+                firsts.append((each.index, winner == first))
     return JudgeQuality(name, report.judges[name], agreement, _share(flips), _share(firsts))
 
 
@@ -290,8 +291,11 @@ def judge_lines(report: ReportData) -> list[str]:
 
 def _share(rows: Sequence[tuple[int, bool]]) -> Measure:
     """Return how often something holds; rows of one question are a cluster."""
-    values = [float(holds) for _, holds in rows]
-    indexes = [index for index, _ in rows]
+    values = []
+    indexes = []
+    for index, holds in rows:
+        indexes.append(index)
+        values.append(float(holds))
     clusters = None if len({*indexes}) == len(indexes) else indexes
     value = sum(values) / len(values) if values else math.nan
     return Measure(value, mean_interval(values, clusters), len(values))

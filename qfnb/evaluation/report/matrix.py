@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
@@ -21,8 +21,6 @@ from .files import Findings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Report = TypeVar("Report", bound=ReportData)
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class BestCell:
 
 
 @dataclass(frozen=True, repr=False)
-class Matrix(Findings, Generic[Report]):
+class Matrix(Findings):
     """Prompts times models on one metric.
 
     Attributes:
@@ -69,7 +67,7 @@ class Matrix(Findings, Generic[Report]):
         cells: {(prompt, model): score}.
         prompt_effect, model_effect: None where there is only one prompt, or one model.
         best: None where no cell has a score.
-        report: the report that the matrix is of; its `models` are the cells.
+        report: the `EvaluationResult` that the matrix is of; its `models` are the cells.
     """
 
     metric: str
@@ -79,18 +77,17 @@ class Matrix(Findings, Generic[Report]):
     prompt_effect: Effect | None
     model_effect: Effect | None
     best: BestCell | None
-    report: Report = field(repr=False, compare=False)
+    report: Any = field(repr=False, compare=False)
 
     @property
     def means(self) -> pd.DataFrame:
         """The means: a row for each prompt, a column for each model."""
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-        columns = {
-            model: [self.cells[prompt, model].mean for prompt in self.prompts]
-            for model in self.models
-        }
-        return pd.DataFrame(columns, index=[*self.prompts])
+        means = pd.DataFrame(index=[*self.prompts], columns=[*self.models], dtype=float)
+        for (prompt, model), score in self.cells.items():
+            means.loc[prompt, model] = score.mean
+        return means
 
     def lines(self) -> list[str]:
         """Return the conclusions of the matrix as lines of text."""
@@ -107,7 +104,7 @@ class Matrix(Findings, Generic[Report]):
         return "\n".join(sources.with_sources(self.report, [table, *self.lines()]))
 
 
-def build_matrix(report: Report, metric: str | None = None) -> Matrix[Report]:
+def build_matrix(report: ReportData, metric: str | None = None) -> Matrix:
     """Return the matrix of a report.
 
     Raises:
@@ -122,36 +119,44 @@ def build_matrix(report: Report, metric: str | None = None) -> Matrix[Report]:
         )
     name = report.resolve_metric(metric)
     scores = {score.model: score for score in report.model_scores if score.metric == name}
-    prompts = tuple(dict.fromkeys(prompt for prompt, _ in report.cells.values()))
-    models = tuple(dict.fromkeys(model for _, model in report.cells.values()))
+    prompts: dict[str, str] = {}
+    models: dict[str, None] = {}
+    cells = {}
+    for label, (prompt, model) in report.cells.items():
+        prompts[prompt] = report.prompts.get(prompt, "")
+        models[model] = None
+        cells[prompt, model] = scores[label]
     return Matrix(
         metric=name,
-        prompts={prompt: report.prompts.get(prompt, "") for prompt in prompts},
-        models=models,
-        cells={(prompt, model): scores[label] for label, (prompt, model) in report.cells.items()},
-        prompt_effect=_effect(report, name, 0, prompts),
-        model_effect=_effect(report, name, 1, models),
+        prompts=prompts,
+        models=tuple(models),
+        cells=cells,
+        prompt_effect=_effect(report, name, 0, [*prompts]),
+        model_effect=_effect(report, name, 1, [*models]),
         best=_best_cell(report, name, scores),
         report=report,
     )
 
 
-def _effect(report: ReportData, metric: str, part: int, levels: Sequence[str]) -> Effect | None:
-    """Return the effect of the prompts (part 0) or of the models (part 1)."""
+def _effect(report: ReportData, metric: str, factor: int, levels: Sequence[str]) -> Effect | None:
+    """Return the effect of the prompts (factor 0) or of the models (factor 1)."""
     if len(levels) < 2:
         return None
     scale = report.scales.get(metric)
     samples: dict[str, dict[int, Sample]] = {}
     scores = []
     for level in levels:
-        cells = [
-            report.samples_of(label) for label, cell in report.cells.items() if cell[part] == level
-        ]
-        samples[level] = {
-            index: mean_sample([cell[index] for cell in cells], needs_all=True)
-            for index in cells[0]
-            if all(index in cell for cell in cells)
-        }
+        groups: dict[int, list[Sample]] = {}
+        n_cells = 0
+        for label, cell in report.cells.items():
+            if cell[factor] == level:
+                n_cells += 1
+                for index, sample in report.samples_of(label).items():
+                    groups.setdefault(index, []).append(sample)
+        samples[level] = {}
+        for index, group in groups.items():
+            if len(group) == n_cells:
+                samples[level][index] = mean_sample(group, needs_all=True)
         rows = [*samples[level].values()]
         scores.append(aggregates.score_model(level, metric, rows, scale, report.cluster))
     pairs = aggregates.compare_all(
@@ -166,16 +171,17 @@ def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> 
         return None
     is_lower = metric in report.lower_is_better
     best = (min if is_lower else max)(scored, key=lambda score: score.mean)
+    labels = [score.model for score in scored]
+    expected = _expected_mean(report, metric, labels)
+    expected = (max if is_lower else min)(expected, best.mean)  # a NaN stays one: it is first
     equals: set[str] = set()
     for pair in report.comparisons:
         models = {pair.baseline, pair.candidate}
         if pair.metric == metric and not pair.is_significant and best.model in models:
             equals |= models - {best.model}
-    labels = [score.model for score in scored]
-    expected = _expected_mean(report, metric, labels)
-    expected = (max if is_lower else min)(expected, best.mean)  # a NaN stays one: it is first
-    rivals = tuple(label for label in labels if label in equals)
-    return BestCell(best.model, *report.cells[best.model], best, expected, rivals)
+    rivals = [label for label in labels if label in equals]
+    prompt, model = report.cells[best.model]
+    return BestCell(best.model, prompt, model, best, expected, tuple(rivals))
 
 
 def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> float:
@@ -194,7 +200,7 @@ def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> fl
     return mean_of_chosen(rows, clusters, lower_is_better=metric in report.lower_is_better)
 
 
-def best_sentence(matrix: Matrix[Report]) -> str:
+def best_sentence(matrix: Matrix) -> str:
     """Return the best cell with its mean, and with that on new questions."""
     best = matrix.best
     means = _means(matrix)
@@ -237,12 +243,12 @@ def best_sentence(matrix: Matrix[Report]) -> str:
     return tr("{first} {second}", first=sentence, second=note)
 
 
-def _means(matrix: Matrix[Report]) -> dict[str, float]:
+def _means(matrix: Matrix) -> dict[str, float]:
     """Return the means of the cells in which an answer has a score, by label."""
     return {score.model: score.mean for score in matrix.cells.values() if score.n}
 
 
-def rivals_sentence(matrix: Matrix[Report]) -> str:
+def rivals_sentence(matrix: Matrix) -> str:
     """Return which cells the best one is not shown to be better than; "" for a matrix of one
     cell.
     """

@@ -36,11 +36,10 @@ def headline(report: ReportData) -> str:
     """Return the conclusion in a line: the verdict on the first metric, or one model's means."""
     if report.comparisons:
         return conclusion(report).split("\n", 1)[0]
-    means = [
-        f"{metric_title(score.metric)} {format_score(score.mean)}"
-        for score in report.model_scores
-        if score.n
-    ]
+    means = []
+    for score in report.model_scores:
+        if score.n:
+            means.append(f"{metric_title(score.metric)} {format_score(score.mean)}")
     return " · ".join(means[:MAX_MEANS])
 
 
@@ -64,8 +63,6 @@ def title(models: Iterable[str], *, prompts: int = 1) -> str:
 
 def report_title(report: ReportData) -> str:
     """Return the title of a report."""
-    if report.compared:
-        return tr("An earlier and a later evaluation")
     return title(report.models, prompts=len(report.prompts))
 
 
@@ -236,13 +233,14 @@ def failure_sentence(report: ReportData, model: str) -> str:
     """Return the most frequent reason why questions to a model failed, of those that were sent; ""
     where none did.
     """
-    reasons = Counter(
-        sample.error for sample in report.records if sample.model == model and sample.error
-    )
+    reasons = Counter[str]()
+    for sample in report.records:
+        if sample.model == model and sample.error:
+            reasons[sample.error] += 1
     if not reasons:
         return ""
-    ranked = [error for error, _ in reasons.most_common()]
-    reason = next((error for error in ranked if not error.startswith(NOT_ASKED)), ranked[0])
+    ranked = sorted(reasons, key=lambda error: (error.startswith(NOT_ASKED), -reasons[error]))
+    reason = ranked[0]
     count = reasons[reason]
     return tr(
         "{model}: {n} failed by: {reason}",
@@ -260,12 +258,11 @@ def repeat_sentences(report: ReportData, metric: str) -> list[str]:
     for score in report.repeat_scores:
         if score.metric != metric or not score.answers:
             continue
-        facts = [
-            f"pass@{each.k} {format_score(each.mean)} "
-            f"({format_interval(each.interval.low, each.interval.high)})"
-            for each in score.passes
-            if each.questions
-        ]
+        facts = []
+        for each in score.passes:
+            if each.questions:
+                bounds = format_interval(each.interval.low, each.interval.high)
+                facts.append(f"pass@{each.k} {format_score(each.mean)} ({bounds})")
         shares = (
             (score.same_score, tr_noop("{share} of the pairs of answers have the same score")),
             (
@@ -273,9 +270,9 @@ def repeat_sentences(report: ReportData, metric: str) -> list[str]:
                 tr_noop("{share} of the variance of answers is chance within questions"),
             ),
         )
-        facts += [
-            tr(fact, share=format_share(share)) for share, fact in shares if not math.isnan(share)
-        ]
+        for share, fact in shares:
+            if not math.isnan(share):
+                facts.append(tr(fact, share=format_share(share)))
         sentences.append(
             tr(
                 "{model}, {n} answers to each question: {facts}.",

@@ -60,8 +60,12 @@ def average_groups(
     subjects = _split(scored, groups[-1])
 
     def average(column: str, value: str, members: Sequence[str]) -> Average:
-        rows = [[sample.score(metric) for sample in subjects[name]] for name in members]
-        means = [statistics.fmean(row) for row in rows]
+        means = []
+        scores: list[float] = []
+        for name in members:
+            row = [sample.score(metric) for sample in subjects[name]]
+            means.append(statistics.fmean(row))
+            scores += row
         if means:
             mean = statistics.fmean(means)
         else:
@@ -71,16 +75,17 @@ def average_groups(
                 means, None, scale or UNIT_SCALE, method="t of subjects' means"
             )
         else:
-            interval = intervals.mean_interval(rows[0] if rows else [], None, scale)
-        n = sum(map(len, rows))
-        return Average(model, metric, column, value, len(means), n, mean, interval)
+            interval = intervals.mean_interval(scores, None, scale)
+        return Average(model, metric, column, value, len(means), len(scores), mean, interval)
 
     averages = [average("", "", [*subjects])]
     for column in groups[:-1]:
         for value in sorted(_split(scored, column)):
             members = [name for name, rows in subjects.items() if rows[0].cell(column) == value]
             averages.append(average(column, value, members))
-    return [*averages, *(average(groups[-1], name, [name]) for name in subjects)]
+    for name in subjects:
+        averages.append(average(groups[-1], name, [name]))
+    return averages
 
 
 def _split(samples: Sequence[Sample], column: str) -> dict[str, list[Sample]]:
@@ -227,13 +232,20 @@ def score_model(
     """Return a model's score on a metric, from all its samples; the scale is 0-1 where all scores
     are in it.
     """
-    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
-    values = [sample.score(metric) for sample in scored]
+    scored = []
+    values = []
+    failed = 0
+    for sample in samples:
+        failed += bool(sample.error)
+        score = sample.score(metric)
+        if not math.isnan(score):
+            scored.append(sample)
+            values.append(score)
     total = len(samples)
     n_missing = total - len(values)
     if scale:
         low, high = scale
-    elif all(0 <= value <= 1 for value in values):
+    elif not values or 0 <= min(values) <= max(values) <= 1:
         low, high = UNIT_SCALE
     else:
         low = high = math.nan
@@ -246,7 +258,7 @@ def score_model(
         metric=metric,
         n=len(values),
         total=total,
-        failed=sum(bool(sample.error) for sample in samples),
+        failed=failed,
         mean=_ratio(sum(values), len(values)),
         interval=intervals.mean_interval(values, cluster_labels(scored, cluster), scale),
         worst=_ratio(sum(values) + lowest, total),
@@ -256,25 +268,42 @@ def score_model(
 
 def summarize_usage(model: str, samples: Sequence[Sample]) -> UsageTotals:
     """Return the use of the answers of a model: tokens, cost, time."""
-    answered = [sample for sample in samples if not sample.error]
-    seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
-    costs = [sample.cost for sample in answered if sample.cost is not None]
-    lows = [sample.cost if sample.cost_low is None else sample.cost_low for sample in answered]
-    is_priced = bool(costs) and len(costs) == len(answered)
-    tokens = [sample.tokens for sample in answered if sample.tokens is not None]
-    lengths = [len(sample.output) for sample in answered]
+    answered = 0
+    truncated = 0
+    empty = 0
+    characters = 0
+    cost_low = 0.0
+    cost = 0.0
+    tokens = 0.0
+    seconds = []
+    for sample in samples:
+        if sample.error:
+            continue
+        answered += 1
+        truncated += sample.finish_reason == "length"
+        empty += not sample.output.strip()
+        characters += len(sample.output)
+        upper = math.nan if sample.cost is None else sample.cost
+        cost += upper
+        cost_low += upper if sample.cost_low is None else sample.cost_low
+        tokens += math.nan if sample.tokens is None else sample.tokens
+        if sample.seconds is not None:
+            seconds.append(sample.seconds)
+    if not answered or math.isnan(cost):
+        cost_low = cost = math.nan
+    seconds.sort()
     return UsageTotals(
         model=model,
         total=len(samples),
-        answered=len(answered),
-        truncated=sum(sample.finish_reason == "length" for sample in answered),
-        empty=sum(not sample.output.strip() for sample in answered),
-        cost_low=sum(filter(None, lows)) if is_priced else math.nan,
-        cost=sum(costs) if is_priced else math.nan,
-        tokens=sum(tokens) if len(tokens) == len(answered) and tokens else math.nan,
+        answered=answered,
+        truncated=truncated,
+        empty=empty,
+        cost_low=cost_low,
+        cost=cost,
+        tokens=tokens if answered else math.nan,
         latency_p50=statistics.median(seconds) if seconds else math.nan,
         latency_p95=seconds[math.ceil(0.95 * len(seconds)) - 1] if seconds else math.nan,
-        characters=statistics.mean(lengths) if lengths else math.nan,
+        characters=_ratio(characters, answered),
     )
 
 
@@ -305,10 +334,8 @@ def compare_all(
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
     scales: Mapping[str, Scale] | None = None,
-    compared: Sequence[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
-    """Compare pairs of models on every metric; p-values and intervals are corrected over all of
-    them.
+    """Compare every pair of models on every metric; p-values and intervals are corrected over all.
 
     Args:
         metrics: the metrics that are compared.
@@ -317,18 +344,18 @@ def compare_all(
         lower_is_better: metrics of which lower scores are the better ones; wins are the
             candidate's.
         scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
-        compared: the pairs, baseline first, default every pair.
     """
-    model_pairs = compared or [*itertools.combinations(models, 2)]
-    names = [(metric, a, b) for metric in metrics for a, b in model_pairs]
-    pairs = [
-        _pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric))
-        for metric, a, b in names
-    ]
+    names = []
+    pairs = []
+    for metric in metrics:
+        scale = (scales or {}).get(metric)
+        for a, b in itertools.combinations(models, 2):
+            names.append((metric, a, b))
+            pairs.append(_pair_models(metric, models[a], models[b], cluster, scale))
     p_values = [pair.p_value for pair in pairs]
     decisions = significance.decide(p_values)
     corrected = significance.correct(p_values)
-    n = max(1, sum(not math.isnan(p_value) for p_value in p_values))
+    n = max(1, len(p_values) - sum(map(math.isnan, p_values)))
     comparisons = []
     for name, pair, decision, p_holm in zip(names, pairs, decisions, corrected, strict=True):
         test = significance.describe_pairs(pair, decision)
@@ -345,5 +372,8 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
     """
     if not column:
         return None
-    cells = [(sample.index, sample.cell(column)) for sample in samples]
-    return [f"row {index}" if is_missing(cell) else f"in {cell!r}" for index, cell in cells]
+    labels = []
+    for sample in samples:
+        cell = sample.cell(column)
+        labels.append(f"row {sample.index}" if is_missing(cell) else f"in {cell!r}")
+    return labels

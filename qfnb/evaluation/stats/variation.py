@@ -102,35 +102,35 @@ def variance_components(groups: Sequence[Sequence[float]]) -> tuple[float, float
     NaN for that within where no group has two values, and for that between where there is only one
     group.
     """
-    values = [value for group in groups for value in group]
-    n = len(values)
+    n = sum(map(len, groups))
     n_groups = len(groups)
     if n <= n_groups:
         return math.nan, math.nan
-    grand = sum(values) / n
-    squares_within = []
-    squares_between = []
+    grand = sum(map(sum, groups)) / n
+    squares_within = 0.0
+    squares_between = 0.0
+    squared_sizes = 0
     for group in groups:
         mean = sum(group) / len(group)
-        squares_within += [(value - mean) ** 2 for value in group]
-        squares_between.append(len(group) * (mean - grand) ** 2)
-    within = sum(squares_within) / (n - n_groups)
+        squares_within += sum((value - mean) ** 2 for value in group)
+        squares_between += len(group) * (mean - grand) ** 2
+        squared_sizes += len(group) ** 2
+    within = squares_within / (n - n_groups)
     if n_groups < 2:
         return within, math.nan
-    size = (n - sum(len(group) ** 2 for group in groups) / n) / (n_groups - 1)
-    return within, max(0.0, (sum(squares_between) / (n_groups - 1) - within) / size)
+    size = (n - squared_sizes / n) / (n_groups - 1)
+    return within, max(0.0, (squares_between / (n_groups - 1) - within) / size)
 
 
 def pair_agreement(groups: Sequence[Sequence[Hashable]]) -> float:
     """Return the share of equal pairs within a group, on average over the groups that have pairs;
     NaN without any.
     """
-    shares = [
-        sum(count * (count - 1) for count in Counter(group).values())
-        / (len(group) * (len(group) - 1))
-        for group in groups
-        if len(group) > 1
-    ]
+    shares = []
+    for group in groups:
+        if len(group) > 1:
+            equal = sum(count * (count - 1) for count in Counter(group).values())
+            shares.append(equal / (len(group) * (len(group) - 1)))
     return sum(shares) / len(shares) if shares else math.nan
 
 
@@ -150,36 +150,43 @@ def score_repeats(
         ks: those of pass@k.
         cluster: the column whose rows belong together.
     """
-    scored_groups = [[s for s in group if not math.isnan(s.score(metric))] for group in groups]
-    questions = [group for group in scored_groups if group]
-    scores = [[sample.score(metric) for sample in group] for group in questions]
-    texts = [
-        [comparable(sample.output) for sample in group if not sample.error] for group in groups
-    ]
+    questions = []
+    scores = []
+    texts = []
+    for group in groups:
+        texts.append([comparable(sample.output) for sample in group if not sample.error])
+        row = [score for score in (each.score(metric) for each in group) if not math.isnan(score)]
+        if row:
+            questions.append(group[0])
+            scores.append(row)
     within, between = variance_components(scores)
-    is_rate = intervals.is_rate([score for group in scores for score in group])
+    passes = []
+    if scores and all(map(intervals.is_rate, scores)):
+        for k in ks:
+            passes.append(_mean_pass(k, questions, scores, cluster))
     return RepeatScore(
         model=model,
         metric=metric,
         questions=len(questions),
-        answers=sum(map(len, questions)),
+        answers=sum(map(len, scores)),
         within=within,
         between=between,
         same_score=pair_agreement(scores),
         same_answer=pair_agreement(texts),
-        passes=tuple(_mean_pass(k, questions, metric, cluster) for k in ks)
-        if is_rate and questions
-        else (),
+        passes=tuple(passes),
     )
 
 
-def _mean_pass(k: int, questions: Sequence[Sequence[Sample]], metric: str, cluster: str) -> Pass:
-    counted = [group for group in questions if len(group) >= k]
-    values = [
-        pass_at_k(len(group), round(sum(sample.score(metric) for sample in group)), k)
-        for group in counted
-    ]
-    labels = cluster_labels([group[0] for group in counted], cluster)
+def _mean_pass(
+    k: int, questions: Sequence[Sample], scores: Sequence[Sequence[float]], cluster: str
+) -> Pass:
+    counted = []
+    values = []
+    for sample, row in zip(questions, scores, strict=True):
+        if len(row) >= k:
+            counted.append(sample)
+            values.append(pass_at_k(len(row), round(sum(row)), k))
+    labels = cluster_labels(counted, cluster)
     mean = sum(values) / len(values) if values else math.nan
     return Pass(k, mean, intervals.mean_interval(values, labels), len(counted))
 

@@ -36,7 +36,7 @@ previous question.
 """
 
 
-def label(report: EvaluationResult | Card[Any] | Matrix[Any], **options: Any) -> LabelPanel:
+def label(report: EvaluationResult | Card | Matrix, **options: Any) -> LabelPanel:
     """Put a report's answers before a person, blind; as the last value of a cell it shows itself.
 
     Labels are stored at once, and the same call goes on where it was, in a new kernel too. Without

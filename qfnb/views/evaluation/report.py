@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from ...base.language import html_lang, tr, tr_noop, trn
 from ...base.text import listed
-from ...evaluation.history import Diff
-from ...evaluation.report import ReportData, sources, text as wording
+from ...evaluation.report import EvaluationResult, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.judging import judge_lines
 from ...evaluation.report.matrix import Matrix, build_matrix
@@ -52,13 +51,13 @@ _STYLE: Final = (
 )
 
 
-def bundle(report: ReportData, notice: str = "") -> Bundle:
+def bundle(report: EvaluationResult, notice: str = "") -> Bundle:
     """Return the report in every format; `notice` is a remark above it."""
     lines = [*filter(None, [notice]), text(report)]
     return _bundle(wording.report_title(report), lines, blocks(report, notice))
 
 
-def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
+def matrix_bundle(matrix: Matrix) -> Bundle:
     """Return a matrix in every format."""
     report = matrix.report
     title = wording.report_title(report)
@@ -66,31 +65,19 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     return _bundle(sources.with_mark(title, report), [title, repr(matrix)], content)
 
 
-def card_bundle(card: Card[Any]) -> Bundle:
+def card_bundle(card: Card) -> Bundle:
     """Return the card in every format."""
     title = wording.title((card.base, card.tuned))
     lines = sources.with_sources(card.report, card.lines())
     return _bundle(title, [title, *lines], _card_blocks(card))
 
 
-def diff_bundle(diff: Diff) -> Bundle:
-    """Return two evaluations compared, in every format."""
-    report = diff.report
-    head, *evidence = blocks(report)
-    shared = Html(f"<p>{escape(diff.shared_sentence())}</p>")
-    which = components.dim_lines(diff.which())
-    remarks = [components.note("warn", remark, sign="⚠︎") for remark in diff.remarks]
-    content = [head, shared, which, *remarks, *evidence]
-    page = output(wording.report_title(report), content)
-    return {"text/plain": to_plain(repr(diff)), "text/html": page}
-
-
-def html(report: ReportData, notice: str = "") -> Html:
+def html(report: EvaluationResult, notice: str = "") -> Html:
     """Return verdict, means and what is missing; the evidence is folded."""
     return _with_steps(wording.report_title(report), blocks(report, notice))
 
 
-def card_html(card: Card[Any]) -> Html:
+def card_html(card: Card) -> Html:
     """Return verdict, difference and means, what else changed, and the folded regressions and
     improvements.
     """
@@ -101,7 +88,7 @@ def _bundle(title: str, lines: Sequence[str], content: Sequence[Html]) -> Bundle
     return {"text/plain": to_plain("\n".join(lines)), "text/html": _with_steps(title, content)}
 
 
-def text(report: ReportData) -> str:
+def text(report: EvaluationResult) -> str:
     """Return the summary and the conclusion."""
     if not report.metric_names:
         return tr("The report has no metric.")
@@ -117,7 +104,7 @@ def _with_steps(title: str, content: Iterable[object]) -> Html:
     return output(title, [*content, components.next_steps(*map(tr, NEXT_STEPS))])
 
 
-def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
+def blocks(report: EvaluationResult, notice: str = "", *, is_open: bool = False) -> list[Html]:
     """Return the parts of a report, from its header to its folds; `is_open` unfolds them."""
     head = [_header(report, report.models)]
     if notice:
@@ -130,9 +117,10 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     if report.cells:
         return [*head, *_matrix_blocks(build_matrix(report), is_open=is_open)]
     metric = report.metric_names[0]
-    pairs = [pair for pair in report.comparisons if pair.metric == metric]
-    if not report.compared:
-        pairs = [pair for pair in pairs if pair.baseline == report.models[0]]
+    pairs = []
+    for pair in report.comparisons:
+        if pair.metric == metric and pair.baseline == report.models[0]:
+            pairs.append(pair)
     return [
         *head,
         *_verdicts(pairs),
@@ -141,7 +129,7 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     ]
 
 
-def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool) -> list[Html]:
+def _matrix_blocks(matrix: Matrix, *, is_open: bool) -> list[Html]:
     report = matrix.report
     return [
         *matrix_blocks(matrix),
@@ -150,7 +138,7 @@ def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool) -> list[Html]:
     ]
 
 
-def _card_blocks(card: Card[Any]) -> list[Html]:
+def _card_blocks(card: Card) -> list[Html]:
     report = card.report
     models = (card.base, card.tuned)
     pairs = (card.comparison, *card.other_comparisons)
@@ -163,12 +151,12 @@ def _card_blocks(card: Card[Any]) -> list[Html]:
     ]
 
 
-def _means(report: ReportData, metric: str, models: Sequence[str]) -> list[Html]:
+def _means(report: EvaluationResult, metric: str, models: Sequence[str]) -> list[Html]:
     averages = averages_table(report, models)
     return [score_table(report, models), averages, *_remarks(report, metric, models)]
 
 
-def _remarks(report: ReportData, metric: str, models: Sequence[str]) -> list[Html]:
+def _remarks(report: EvaluationResult, metric: str, models: Sequence[str]) -> list[Html]:
     """Return which models have answers without a score, with the commonest reason, and how far the
     first judge agrees with people.
     """
@@ -183,7 +171,7 @@ def _remarks(report: ReportData, metric: str, models: Sequence[str]) -> list[Htm
     return [*remarks, components.dim_lines(*lines[:1])]
 
 
-def _header(report: ReportData, models: Sequence[str]) -> Html:
+def _header(report: EvaluationResult, models: Sequence[str]) -> Html:
     usage = [usage for usage in report.model_usage if usage.model in models]
     failed = sum(row.failed for row in usage)
     questions = max((len(report.samples_of(model)) for model in models), default=0)
@@ -205,7 +193,7 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
     return components.header(title, pill=pill, subtitle=" · ".join(facts), mark=mark)
 
 
-def _repeats(report: ReportData) -> str:
+def _repeats(report: EvaluationResult) -> str:
     return trn("{n} answer to each", "{n} answers to each", report.repeat_count)
 
 
@@ -236,7 +224,7 @@ def _difference(pair: Comparison) -> str:
     return escape(wording.difference_sentence(pair))
 
 
-def _common_error(report: ReportData) -> str:
+def _common_error(report: EvaluationResult) -> str:
     errors = Counter(sample.error for sample in report.records if sample.error)
     if not errors:
         return ""
@@ -244,8 +232,9 @@ def _common_error(report: ReportData) -> str:
     return trn("{n} time: {reason}", "{n} times: {reason}", count, reason=to_plain(reason[:200]))
 
 
-def _folds(report: ReportData) -> list[Fold]:
-    base, tuned = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
+def _folds(report: EvaluationResult) -> list[Fold]:
+    base = report.models[0]
+    tuned = report.models[-1]
     if report.cells and (best := build_matrix(report).best):
         tuned = best.label
     metric = report.metric_names[0]
@@ -253,7 +242,7 @@ def _folds(report: ReportData) -> list[Fold]:
 
 
 def _evidence_folds(
-    report: ReportData,
+    report: EvaluationResult,
     models: Sequence[str],
     pairs: Sequence[Comparison],
     changed: tuple[str, str],
@@ -284,7 +273,7 @@ def _evidence_folds(
     return folds
 
 
-def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> list[Fold]:
+def _change_folds(report: EvaluationResult, base: str, tuned: str, metric: str) -> list[Fold]:
     """Return the questions that changed most, the regressions first."""
     if base == tuned:
         return []
@@ -308,7 +297,7 @@ def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> lis
     return folds
 
 
-def render_page(report: ReportData, lead: Sequence[str] = ()) -> str:
+def render_page(report: EvaluationResult, lead: Sequence[str] = ()) -> str:
     """Return a whole page: what a notebook shows, unfolded, the lines of a card, and the first
     samples.
 
@@ -330,7 +319,7 @@ def render_page(report: ReportData, lead: Sequence[str] = ()) -> str:
     return redact_text(page)
 
 
-def _samples_html(report: ReportData) -> Html:
+def _samples_html(report: EvaluationResult) -> Html:
     """Return the first samples, folded."""
     columns = ["model", "index", "prompt", "reference", "output", *report.metric_names]
     if any(sample.error for sample in report.records):

@@ -54,7 +54,7 @@ MAX_CHARS: Final = 2000
 _INDEX_SEARCH: Final = re.compile(r"#\d+(\s+#\d+)*")
 
 
-def browse(report: ReportData | Card[Any]) -> SampleBrowser:
+def browse(report: ReportData | Card) -> SampleBrowser:
     """Return a browser for the samples of a report; as the last value of a cell it shows itself.
 
     `.rows` are the indexes of the picked questions, or of all shown ones when none is picked:

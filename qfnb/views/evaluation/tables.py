@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import clip
@@ -323,7 +323,7 @@ def _cost(report: ReportData, usage: UsageTotals) -> str:
     return NO_VALUE
 
 
-def shift_table(card: Card[Any]) -> Html:
+def shift_table(card: Card) -> Html:
     """Return the other changes from one model to the other: cost, time, length, degenerate answers;
     "" for none.
     """
@@ -344,7 +344,7 @@ def _shift_row(shift: Shift) -> tuple[str, ...]:
     return (title, *shift.amounts(), change)
 
 
-def _flag_rows(card: Card[Any]) -> list[tuple[str, ...]]:
+def _flag_rows(card: Card) -> list[tuple[str, ...]]:
     limit = ""
     if max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS:
         limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}")
@@ -373,7 +373,7 @@ def _count_flags(report: ReportData, model: str) -> Counter[str]:
     return counts
 
 
-def matrix_blocks(matrix: Matrix[Any]) -> list[Html]:
+def matrix_blocks(matrix: Matrix) -> list[Html]:
     """Return the best cell in a sentence, what is shown of prompts and models, and the table of
     cells.
     """
@@ -387,7 +387,7 @@ def matrix_blocks(matrix: Matrix[Any]) -> list[Html]:
     return [statement, components.dim_lines(*lines), _cell_table(matrix)]
 
 
-def _cell_table(matrix: Matrix[Any]) -> Html:
+def _cell_table(matrix: Matrix) -> Html:
     """Return the means with their intervals: a row for each prompt, a column for each model, the
     averages last.
     """
@@ -413,7 +413,7 @@ def _cell_table(matrix: Matrix[Any]) -> Html:
     return components.table(heads, rows, numeric=numeric, caption=caption, is_wide=True)
 
 
-def _sign(matrix: Matrix[Any], cell: Score) -> str:
+def _sign(matrix: Matrix, cell: Score) -> str:
     best = matrix.best
     if best is None or len(matrix.cells) < 2:
         return ""
@@ -424,7 +424,7 @@ def _sign(matrix: Matrix[Any], cell: Score) -> str:
     return ""
 
 
-def matrix_folds(matrix: Matrix[Any]) -> list[Fold]:
+def matrix_folds(matrix: Matrix) -> list[Fold]:
     """Return the prompts with their texts, the effects of prompts and models, and all cells."""
     texts = [(name, clip(text, MAX_TEMPLATE_CHARS)) for name, text in matrix.prompts.items()]
     templates = components.table((tr("Prompt"), tr("Template")), texts)
