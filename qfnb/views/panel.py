@@ -154,18 +154,12 @@ class Controlled(ABC):
     def show(self) -> None:
         """Display it in the current cell; an earlier display of it becomes static."""
 
-    def _open(
-        self,
-        state: Any,
-        controls: Any,
-        final: Callable[[Any], Bundle],
-        go_on: Callable[[Any], str] | None = None,
-    ) -> None:
+    def _open(self, state: Any, controls: Any, final: Callable[[Any], Bundle]) -> None:
         """Show a state in widgets, of which `controls.build` makes one and `controls.draw` shows a
-        state; `final` and `go_on` are those of a `LiveOutput`.
+        state.
         """
         draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=go_on)
+        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
         if live.mode == "live":
             self._live = live
         else:

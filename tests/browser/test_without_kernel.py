@@ -21,7 +21,7 @@ PANELS = {
     "%qfeval ernie-4.5-turbo-128k ernie-5.1 -d rows": "Answers are kept",
     "%qftrain new data/teahouse_train.jsonl": "Nothing was started",
     "qfnb.browse(report)": "1–10 of 24",
-    "qfnb.label(report)": "run the cell again",
+    "qfnb.label(report)": "the same cell goes on",
     "%%qfchat\n写一首很长的诗": "run the cell again",
 }
 

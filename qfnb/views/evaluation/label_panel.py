@@ -76,12 +76,7 @@ class LabelPanel(Labels, Controlled):
     def show(self) -> None:
         """Display the panel in the current cell; an earlier display of it becomes static."""
         self.close()
-        self._open(
-            self._state(super().next()),
-            LabelControls(self),
-            partial(bundle, self),
-            lambda _state: tr("To go on, run the cell again."),
-        )
+        self._open(self._state(super().next()), LabelControls(self), partial(bundle, self))
 
     def close(self) -> None:
         """Replace the panel by a static output; the labels stay."""
