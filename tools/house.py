@@ -26,15 +26,15 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 315,
-    "tokens": 490_500,
+    "files": 306,
+    "tokens": 467_000,
     "packed assignments %": 0.1,
-    "ternaries per 1,000": 14.3,
-    "comprehensions per 1,000": 34,
-    "public classes with two meanings": 8,
-    "filler names %": 2.1,
+    "ternaries per 1,000": 12.6,
+    "comprehensions per 1,000": 25.8,
+    "public classes with two meanings": 7,
+    "filler names %": 1.9,
     "filler functions %": 0.8,
-    "functions over 60 lines": 4,
+    "functions over 60 lines": 0,
     "code lines over 100 characters %": 0.2,
 }
 """The figures of the package as reached; tokens a code line are `tokens` by `code lines`."""
