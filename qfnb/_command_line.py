@@ -120,7 +120,7 @@ class Command:
         if HELP in line[: line.index("--") if "--" in line else None]:
             print(self.describe(prog))
             return DONE
-        options, unknown = self._read(prog, line)
+        options, unknown = self._parse_line(prog, line)
         if unknown and unknown[0].startswith("-"):
             flags = [flag for row in self.options for flag in row.flags]
             name = unknown[0].partition("=")[0]
@@ -130,7 +130,7 @@ class Command:
             _refuse(prog, tr("too many words: {words}", words=" ".join(unknown)))
         return self.run(options) or DONE
 
-    def _read(self, prog: str, line: Sequence[str]) -> tuple[Namespace, list[str]]:
+    def _parse_line(self, prog: str, line: Sequence[str]) -> tuple[Namespace, list[str]]:
         parser = _Parser(prog, add_help=False, allow_abbrev=False, exit_on_error=False)
         for row in self.options:
             settings: dict[str, Any] = {"action": "store_true"}

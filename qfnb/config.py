@@ -43,7 +43,7 @@ COLAB_NAMES: Final = ("api_key", "access_key", "secret_key")
 _colab_keys: dict[str, Secret] | None = None
 
 
-def _kept(folder: Path) -> list[tuple[str, str]]:
+def _list_key_names(folder: Path) -> list[tuple[str, str]]:
     """Return name and address of every key that was kept."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         rows = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["keys"]
@@ -516,7 +516,7 @@ def _kept_keys(values: Mapping[str, Any]) -> tuple[dict[str, Secret], str]:
     ):
         return {}, ""
     address = audience(values)
-    names = [name for name, kept_for in _kept(_state_path()) if kept_for == address]
+    names = [name for name, kept_for in _list_key_names(_state_path()) if kept_for == address]
     if names:
         return _read_keyring(names, address), tr("keyring")
     keys = _read_colab()
@@ -562,7 +562,7 @@ def keep_keys(keys: Mapping[str, Secret]) -> str:
     folder = state_dir()
     address = audience(_explicit_settings())
     backend = _keyring()
-    rows = {*_kept(folder)}
+    rows = {*_list_key_names(folder)}
     for name, value in keys.items():
         _, failed = _ask(backend.set_password, f"{name}@{address}", value.get_secret_value())
         if failed:
@@ -583,7 +583,7 @@ def forget_kept_keys() -> int:
     global _cached_settings
     _cached_settings = None
     folder = state_dir()
-    rows = _kept(folder)
+    rows = _list_key_names(folder)
     backend: Any = _keyring() if rows else None
     for name, address in rows:
         key, failed = _ask(backend.get_password, f"{name}@{address}")

@@ -261,7 +261,7 @@ class InputPages:
         with self._changed:
             if not (self._is_reading or self._is_finished or self._is_full()):
                 self._is_reading = True
-                threading.Thread(target=self._read, name="qfnb-input", daemon=True).start()
+                threading.Thread(target=self._read_input, name="qfnb-input", daemon=True).start()
             self._changed.wait_for(lambda: self._read_ahead or self._is_at_end())
             self._changed.wait_for(lambda: self._is_full() or self._is_at_end(), FILL_TIMEOUT_S)
             if self._is_abandoned:
@@ -278,7 +278,7 @@ class InputPages:
     def _is_at_end(self) -> bool:
         return self._is_finished or self._is_abandoned
 
-    def _read(self) -> None:
+    def _read_input(self) -> None:
         while True:
             row = error = None
             try:
@@ -752,10 +752,10 @@ class RowQueue:
                 if self._is_exhausted:
                     return None
                 if not self._rows:
-                    await self._read()
+                    await self._read_page()
         return self._rows.popleft()
 
-    async def _read(self) -> None:
+    async def _read_page(self) -> None:
         self._reading = self._reading or run_in_thread(self._next_page)
         try:
             # a cancelled worker does not stop the reading

@@ -210,7 +210,9 @@ def find_number(text: str) -> Quantity | None:
     with a choice.
     """
     answer = fold_values(re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL))
-    quantities = [*_read(answer, _NUMBER, _to_value)] or [*_read(answer, NUMERAL, _to_numeral)]
+    quantities = [*_find_quantities(answer, _NUMBER, _to_value)] or [
+        *_find_quantities(answer, NUMERAL, _to_numeral)
+    ]
     if not quantities:
         return None
     index = len(quantities) - 1
@@ -274,7 +276,7 @@ _NUMBER = re.compile(
 )
 
 
-def _read(
+def _find_quantities(
     text: str, pattern: re.Pattern[str], to_value: Callable[[re.Match[str]], Fraction | None]
 ) -> Iterator[Quantity]:
     for match in pattern.finditer(text):

@@ -57,7 +57,7 @@ def start(options: Namespace) -> None:
     _print_address(address)
 
 
-def _given(options: Namespace, names: Sequence[str]) -> dict[str, Any]:
+def _set_options(options: Namespace, names: Sequence[str]) -> dict[str, Any]:
     """Return the options of these names that are set."""
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
@@ -132,7 +132,7 @@ def reset(options: Namespace) -> int:
 
 def clock(options: Namespace) -> None:
     """Show or change the clock."""
-    now = process.ask_control("POST", "clock", _given(options, ("speed", "advance")))
+    now = process.ask_control("POST", "clock", _set_options(options, ("speed", "advance")))
     time = datetime.fromtimestamp(now["now"], UTC)
     print(f"{time:%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
 
@@ -209,7 +209,7 @@ FAULT_OPTIONS: Final = (
 
 def add_fault(options: Namespace) -> None:
     """Add a rule."""
-    rule = _given(options, [row.name for row in FAULT_OPTIONS])
+    rule = _set_options(options, [row.name for row in FAULT_OPTIONS])
     if rule.get("code", "").isdigit():
         rule["code"] = int(rule["code"])
     if "seconds" in rule:

@@ -129,7 +129,7 @@ class RunRecord:
 
     def _read_stored(self) -> Facts:
         """Return the stored facts, which another kernel may have changed."""
-        return _read(_path(self.id)) or {}
+        return _load_facts(_path(self.id)) or {}
 
 
 def find_run(key: str) -> RunRecord | None:
@@ -140,7 +140,7 @@ def find_run(key: str) -> RunRecord | None:
         InvalidArgumentError: `key` does not look like an id.
     """
     path = _path(key)
-    if (facts := _read(path)) is not None:
+    if (facts := _load_facts(path)) is not None:
         return RunRecord(key, facts)
     return next((run for run in list_runs() if run.facts.get("task_id") == key), None)
 
@@ -149,7 +149,7 @@ def list_runs() -> list[RunRecord]:
     """Return all stored trainings, the newest first."""
     records = []
     for path in state_dir("runs").glob("*.json"):
-        if (facts := _read(path)) is not None:
+        if (facts := _load_facts(path)) is not None:
             records.append(RunRecord(path.stem, facts))
     return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
@@ -164,7 +164,7 @@ def json_facts(facts: Mapping[str, Any]) -> Facts:
     return values
 
 
-def _read(path: Path) -> Facts | None:
+def _load_facts(path: Path) -> Facts | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

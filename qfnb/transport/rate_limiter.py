@@ -789,14 +789,14 @@ class RateLimiter:
                 yield False
                 return
             if stored:
-                self._read(stored)
+                self._take_state(stored)
             self._apply_pending()
             yield True
             self.state.written_at = self._now()
             stored.clear()
             stored.update(self.state.model_dump())
 
-    def _read(self, stored: JsonObject) -> None:
+    def _take_state(self, stored: JsonObject) -> None:
         """Take the state that another process has stored, unless it is broken or of another time;
         its refusal limits the calls in flight here, too.
         """

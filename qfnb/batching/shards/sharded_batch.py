@@ -84,7 +84,7 @@ class Budget:
         self._used = dict(used)
         self._allowances: dict[str, Amounts] = {}
 
-    def _spent(self, unit: str) -> float:
+    def _use_so_far(self, unit: str) -> float:
         """Return the use so far, with what running shards may still use."""
         amounts = {**self._used, **self._allowances}
         return sum(amount.get(unit, 0.0) for amount in amounts.values())
@@ -94,7 +94,7 @@ class Budget:
         used = self._used.get(digest, {})
         allowance = {}
         for unit, limit in self.limits.items():
-            free = max(limit - self._spent(unit), 0.0)
+            free = max(limit - self._use_so_far(unit), 0.0)
             allowance[unit] = used.get(unit, 0.0) + free / shards
         self._allowances[digest] = allowance
         return allowance
@@ -107,12 +107,12 @@ class Budget:
 
     def problem(self) -> str:
         """Return why no further row is sent."""
-        unit = max(self.limits, key=lambda unit: self._spent(unit) / self.limits[unit])
+        unit = max(self.limits, key=lambda unit: self._use_so_far(unit) / self.limits[unit])
         digits = None if unit == "tokens" else 4
         return tr(
             "the budget of {limit} allows no more: {spent} are spent",
             limit=format_amount(round(self.limits[unit], digits), unit),
-            spent=format_amount(round(self._spent(unit), digits), unit),
+            spent=format_amount(round(self._use_so_far(unit), digits), unit),
         )
 
 

@@ -412,12 +412,15 @@ def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> builtins
         items += page
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         return [
-            {"entity_id": row["id"], "entity_content": _read(row["url"], Path(folder) / row["id"])}
+            {
+                "entity_id": row["id"],
+                "entity_content": _download_row(row["url"], Path(folder) / row["id"]),
+            }
             for row in items
         ]
 
 
-def _read(url: str, path: Path) -> str:
+def _download_row(url: str, path: Path) -> str:
     try:
         return download(url, path, max_bytes=MAX_ROW_BYTES).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

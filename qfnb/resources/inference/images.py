@@ -576,7 +576,7 @@ def read_image(image: ReferencePicture, name: str = "image") -> bytes:
     Raises:
         InvalidArgumentError: it cannot be read, or is not an image, or larger than 10 MB.
     """
-    content = _read(name, image)
+    content = _load_picture(name, image)
     if len(content) >= MAX_BYTES:
         raise InvalidArgumentError(
             tr(
@@ -593,7 +593,7 @@ def read_image(image: ReferencePicture, name: str = "image") -> bytes:
     return content
 
 
-def _read(name: str, picture: ReferencePicture) -> bytes:
+def _load_picture(name: str, picture: ReferencePicture) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if not isinstance(picture, (str, Path)):
