@@ -164,8 +164,9 @@ class LocalJudgeEvaluator(ModelJudge):
         template = self.evaluation_prompt
         if isinstance(template, PromptTemplate):
             return template
-        names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in template)
-        return PromptTemplate(template, variables=names)
+        text = str(getattr(template, "template", template))  # of a prompt of the official SDK
+        names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in text)
+        return PromptTemplate(text, variables=names)
 
 
 PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。

@@ -4,9 +4,10 @@ import importlib
 
 import pytest
 from pydantic import Field
+from qfnb.common import Prompt
 
 from qfnb.compat.tables.dataset import Dataset
-from qfnb.evaluation import EvaluationManager
+from qfnb.evaluation import EvaluationManager, LocalJudgeEvaluator
 from qfnb.evaluation.evaluator import Evaluator, LocalEvaluator, QianfanRuleEvaluator
 
 
@@ -36,6 +37,15 @@ def test_every_evaluator_has_one_base():
     assert isinstance(Longer(), Evaluator)
     assert QianfanRuleEvaluator(using_accuracy=True).evaluate("q", "r", "o") == {}
     assert QianfanRuleEvaluator(using_accuracy=True).summarize(None) is None
+
+
+def test_a_judge_takes_a_prompt_of_the_sdk():
+    prompt = Prompt("标准 {criteria} 题 {prompt} 答 {response}")
+    assert LocalJudgeEvaluator(evaluation_prompt=prompt)._prompt_template().names == (
+        "criteria",
+        "prompt",
+        "response",
+    )
 
 
 def test_answers_that_are_there_are_scored_by_the_datasets_own_columns():

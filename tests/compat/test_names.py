@@ -54,6 +54,7 @@ def test_tab_offers_the_names():
     assert {"AccessTokenExpiredError", "APIError"} <= set(
         dir(importlib.import_module("qfnb.errors"))
     )
+    assert "Prompt" in dir(importlib.import_module("qfnb.common"))
 
 
 def test_modules_of_qfnb_keep_their_source():

@@ -1,4 +1,4 @@
-"""Six notebooks in the style of the SDK's documentation run under it, and as `qfnb migrate`
+"""Ten notebooks in the style of the SDK's documentation run under it, and as `qfnb migrate`
 rewrites them under qfnb.
 """
 

@@ -7,7 +7,11 @@ import pytest
 
 from qfnb import errors
 from qfnb.compat.tables.dataset import Dataset
-from qfnb.compat.tables.schema import QianfanGenericText, QianfanSortedConversation
+from qfnb.compat.tables.schema import (
+    QianfanGenericText,
+    QianfanNonSortedConversation,
+    QianfanSortedConversation,
+)
 from qfnb.compat.tables.sources import FileDataSource, FormatType
 from qfnb.compat.tables.table import Table
 
@@ -78,6 +82,17 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(change):
     assert table.list() == PEOPLE
 
 
+def test_conversations_are_unpacked_into_groups_and_packed_again():
+    table = Dataset.create_from_pyobj(TURNS)
+    assert table.is_dataset_packed()
+    assert table.unpack()
+    assert [row["_group"] for row in table] == [0, 0, 1]
+    table.append({"prompt": "r", "response": "c"}, add_new_group=True)
+    assert table[3]["_group"] == 2
+    assert table.pack()
+    assert table.list() == [*TURNS, [{"prompt": "r", "response": [["c"]]}]]
+
+
 def test_groups_of_added_rows():
     table = Dataset.create_from_pyobj(PEOPLE).add_default_group_column()
     table.append(PEOPLE[:2]).append(PEOPLE[:2], add_new_group=True).append(PEOPLE[:2], True, False)
@@ -134,6 +149,10 @@ def test_frames_are_tables():
 
 
 def test_a_schema_refuses_rows_of_another_kind(tmp_path):
+    pairs = Dataset.create_from_pyobj([{"prompt": "q", "response": [["a"]]}])
+    assert QianfanNonSortedConversation().validate(pairs)
+    assert QianfanSortedConversation().validate(Dataset.create_from_pyobj(TURNS))
+    assert not QianfanNonSortedConversation().validate(people())
     assert QianfanGenericText().validate(Dataset.create_from_pyobj(["text"]))
     with pytest.raises(errors.InvalidArgumentError, match="QianfanSortedConversation"):
         people().save(data_file=str(tmp_path / "x.jsonl"), schema=QianfanSortedConversation())

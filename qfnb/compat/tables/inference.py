@@ -88,8 +88,8 @@ class LlmTests(Table):
             does_show_latency: add the seconds of each answer.
             output_prettified: not used; the answers are always in columns.
             system_prompt: what the model is told of its role.
-            **options: `prompt_template` (a `PromptTemplate` with the input columns as variables),
-                and options of the calls.
+            **options: `prompt_template` (a Prompt with the input columns as variables), and options
+                of the calls.
 
         Raises:
             InvalidArgumentError: there is nothing to ask, or no input column.
@@ -246,7 +246,8 @@ def first_text(value: Any) -> str:
 def _render(row: Mapping[str, Any], names: Sequence[str], template: Any) -> str:
     if template is None:
         return "\n".join(str(row[name]) for name in names)
-    return str(template.render(**{name: row[name] for name in names}))
+    rendered = template.render(**{name: row[name] for name in names})
+    return str(rendered[0] if isinstance(rendered, tuple) else rendered)
 
 
 def _to_answer(result: Any, row: Any) -> tuple[str, float]:

@@ -17,6 +17,12 @@ turns = Dataset.create_from_pyobj([{"prompt": "你是谁", "answer": "一", "_gr
 rows = turns.test_using_llm(service_model="ERNIE-Speed-8K", is_chat_service=True)
 rows.row_number()
 
+# %% a template for answers
+from qianfan.common import Prompt
+asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"])
+rows = asked.test_using_llm(service_model="ERNIE-Speed-8K", prompt_template=Prompt(template="请问{prompt}"))
+rows.list(0)["input_prompt"] if "input_prompt" in rows.list(0) else rows.list(0)
+
 # %% evaluators of the platform
 from qianfan.evaluation.evaluator import QianfanRefereeEvaluator, QianfanRuleEvaluator
 referee = QianfanRefereeEvaluator(app_id=1)
