@@ -20,9 +20,8 @@ _STATEMENT: Final = re.compile(r"[^{};]+(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
 _PRELUDE: Final = re.compile(r"[^{};]+(?=\{)")
 _COMMA: Final = re.compile(r",(?![^()]*\))")
 _ANY_OF: Final = re.compile(r":(?:is|has)\(([^()]*)\)")
-_UNMATCHED: Final = re.compile(
-    r":not\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|::?[\w-]+(?:\([^()]*\))?|\.jp-[\w-]+"
-)
+_FOREIGN: Final = re.compile(r"\[[^\]]*\]|\.jp-[\w-]+")
+_UNMATCHED: Final = re.compile(r":not\((?:[^()]|\([^()]*\))*\)|::?[\w-]+(?:\([^()]*\))?")
 _NAME: Final = re.compile(r"(?<![\w-])[a-z][\w-]*")
 
 
@@ -96,6 +95,7 @@ def _parsed_sheet() -> tuple[str, list[tuple[str, list[Needs]]], str]:
 
 
 def _read_needs(selector: str) -> Needs:
-    options = [frozenset(_NAME.findall(names)) for names in _ANY_OF.findall(selector)]
-    plain = _UNMATCHED.sub("", _ANY_OF.sub("", selector))
+    own = _FOREIGN.sub("", selector)
+    options = [frozenset(_NAME.findall(names)) for names in _ANY_OF.findall(own)]
+    plain = _UNMATCHED.sub("", _ANY_OF.sub("", own))
     return [*filter(None, options), *(frozenset([name]) for name in _NAME.findall(plain))]

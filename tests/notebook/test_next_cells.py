@@ -108,6 +108,7 @@ def test_a_cell_with_a_mistake_is_proposed_with_its_text(prepared, cell, correct
 
 
 def test_the_form_takes_the_names_of_columns(prepared):
+    prepared.run("qfnb.get_config().lang = 'en'")
     assert not prepared.run(
         "%qftrain new bike.csv --input topic --reference reply", live=True
     ).error

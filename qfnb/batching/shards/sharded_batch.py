@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..._jobs.background_batch import (
     MAX_LATEST_FAILURES,
@@ -29,8 +29,6 @@ from .worker import Amounts, ShardResult, ShardTask, run_shard
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .ray_engine import RayEngine
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the shards."""
@@ -55,6 +53,18 @@ class Board:
         """Store what a job is to do; return the counts of its shards."""
         self._orders[job] = order
         return dict(self._counts.get(job, {}))
+
+
+class Engine(Protocol):
+    """Runs the shards of a job, `processes` of them at once."""
+
+    processes: int
+
+    def run(self, queue: ShardedBatch) -> None:
+        """Run shards until the queue has none."""
+
+    def look(self, job: str, order: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Tell a job's workers what to do; return the counts of its shards."""
 
 
 class LocalEngine(Board):
@@ -182,7 +192,7 @@ class ShardedBatch(BackgroundBatch):
 
     def __init__(
         self,
-        engine: LocalEngine | RayEngine,
+        engine: Engine,
         output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],
