@@ -12,7 +12,9 @@ LOAD = """\
 %load_ext qfnb
 import qfnb
 rows = [{"prompt": f"第{n}个问题", "response": "不知道"} for n in range(500)]
-report = qfnb.compare("ernie-4.5-turbo-128k", "ernie-5.1", qfnb.Dataset(rows[:24]))"""
+report = qfnb.compare("ernie-4.5-turbo-128k", "ernie-5.1", qfnb.Dataset(rows[:24]))
+answers = __import__("pandas").DataFrame({"prompt": ["1 + 1"], "a": ["2"], "b": ["3"]})
+%qfeval only answers --outputs a,b -o differing"""
 PANELS = {
     "%qfbatch rows --prompt '{prompt}'": "Answered rows are kept",
     "%qftrain start -d data/teahouse_train.jsonl --epoch 50 --again": "%qftrain attach qfnb_",
@@ -21,7 +23,7 @@ PANELS = {
     "%qfeval ernie-4.5-turbo-128k ernie-5.1 -d rows": "Answers are kept",
     "%qftrain new data/teahouse_train.jsonl": "Nothing was started",
     "qfnb.browse(report)": "1–10 of 24",
-    "qfnb.label(report)": "the same cell goes on",
+    "qfnb.label(differing)": "the same cell goes on",
     "%%qfchat\n写一首很长的诗": "run the cell again",
 }
 

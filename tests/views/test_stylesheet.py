@@ -33,3 +33,8 @@ def test_variables_that_nothing_reads_are_left_out():
     assert "--fg2:" in output
     assert "--fg:" in output, "--fg2 is made of it"
     assert "--bad:" not in output
+
+
+def test_the_kernels_own_message_is_hidden_beside_an_error_card_alone():
+    assert "vnd.jupyter.error" in stylesheet.output_sheet('<div class="qf-error"></div>')[0]
+    assert "vnd.jupyter.error" not in stylesheet.output_sheet('<div class="qf-md"></div>')[0]

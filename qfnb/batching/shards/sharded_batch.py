@@ -55,7 +55,7 @@ class Board:
         return dict(self._counts.get(job, {}))
 
 
-class Engine(Protocol):
+class ShardEngine(Protocol):
     """Runs the shards of a job, `processes` of them at once."""
 
     processes: int
@@ -192,7 +192,7 @@ class ShardedBatch(BackgroundBatch):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ShardEngine,
         output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],
