@@ -31,7 +31,7 @@ LIMITS = {
     "packed assignments %": 0.1,
     "ternaries per 1,000": 12.6,
     "comprehensions per 1,000": 25.8,
-    "public classes with two meanings": 7,
+    "public classes with two meanings": 8,
     "filler names %": 1.9,
     "filler functions %": 0.8,
     "functions over 60 lines": 0,
