@@ -160,7 +160,7 @@ def command_line() -> Iterator[str]:
 
     os.environ["COLUMNS"] = "100"
     yield "# Command line"
-    for words in ((), *((name,) for name in COMMANDS)):
+    for words in ((), *((name,) for name in COMMANDS.commands)):
         yield f"## {' '.join(('qfnb', *words))}\n\n```text\n{_printed(main, [*words, '--help'])}\n```"
 
 
