@@ -7,6 +7,7 @@ the same bytes.
 
 import hashlib
 import io
+import random
 from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
@@ -49,15 +50,20 @@ def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[
 
 
 def _draw_mountains(image: Image.Image, source: str) -> None:
-    """Draw a range of mountains, whose shape and colour follow from a text."""
-    width, height = image.size
+    """Draw three ranges of mountains, whose shapes and colour follow from a text."""
     digest = hashlib.sha256(source.encode("utf-8", "replace")).digest()
-    outline: list[tuple[float, float]] = [(0, height)]
-    for number, byte in enumerate(digest[:13]):
-        outline.append((width * number / 12, (0.7 - byte / 850) * height))
-    outline.append((width, height))
-    red, green, blue = digest[-3:]
-    ImageDraw.Draw(image).polygon(outline, fill=(red // 2, green // 2, blue // 2))
+    chance = random.Random(digest)  # noqa: S311 - reproducible, not secret
+    pen = ImageDraw.Draw(image)
+    width, height = image.size
+    hue = [chance.randrange(60, 170) for _ in range(3)]
+    for layer in range(3):
+        base = (0.56 + 0.1 * layer) * height
+        outline: list[tuple[float, float]] = [(0, height)]
+        for number in range(13):
+            outline.append((width * number / 12, base - chance.uniform(0, 0.3) * height))
+        outline.append((width, height))
+        red, green, blue = (int(tone * (1.25 - 0.3 * layer)) for tone in hue)
+        pen.polygon(outline, fill=(red, green, blue))
 
 
 def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
