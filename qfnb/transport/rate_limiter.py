@@ -619,8 +619,9 @@ class RateLimiter:
                 self._apply_limit(unit, limit, headers, now - latency_s)
         if refusals == self.state.refusals:
             if self.state.consecutive_refusals:
-                with self._exchange():
-                    self._explain_refusals(now, now - latency_s)
+                with self._exchange() as is_locked:
+                    if is_locked:  # otherwise the next success does
+                        self._explain_refusals(now, now - latency_s)
             self._pending["successes"] += 1
             self.max_in_flight += 1 / self.max_in_flight
         self._publish_soon()

@@ -89,6 +89,20 @@ def test_a_refusal_pauses_all_processes_and_counts_once(tmp_path):
     assert run_virtually(act()) == (1, pytest.approx(7.0, abs=0.3))
 
 
+def test_a_success_while_another_process_writes_leaves_the_refusals_to_the_next_one(tmp_path):
+    async def act():
+        limiter = create_shared(random.Random(1), tmp_path / "f")
+        limiter.state.consecutive_refusals = limiter.state.refusals = 1
+        with (tmp_path / "f").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            limiter.record_success(1, {})
+        assert limiter.state.consecutive_refusals == 1
+        limiter.record_success(1, {})
+        return limiter.state.consecutive_refusals
+
+    assert run_virtually(act()) == 0
+
+
 def test_every_broken_value_is_survived(tmp_path):
     path = tmp_path / "f"
 
