@@ -295,8 +295,7 @@ class RowSource:
             is sent.
         frame: a copy of the DataFrame or Series, None for other inputs.
         paths: the files on this computer, none for other inputs.
-        headings: of each of several files with columns: its first row, as `locate` names it, and
-            the names of its cells.
+        headings: path and columns of each file; empty for JSON Lines, where each row has its own.
         locate: names a row that was read, by its number, as a row of its file, `b.csv#17`; ""
             where the input is no file.
     """
@@ -415,7 +414,7 @@ def _read_headings(
     headings: dict[str, tuple[str, ...]] = {}
     for path, item in zip(paths, first_items, strict=True):
         if isinstance(item, Mapping):
-            headings[f"{PurePath(path).name}#0"] = tuple(item)
+            headings[path] = tuple(item)
     return headings
 
 

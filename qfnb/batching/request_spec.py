@@ -10,12 +10,13 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
 from ..base.language import tr, tr_noop
-from ..base.text import clip, closest, did_you_mean, is_missing
+from ..base.text import clip, closest, did_you_mean, is_missing, listed
 from ..connect import PlatformInfo
 from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat import validate_encodable, validate_messages
@@ -214,12 +215,23 @@ class RequestSpec:
             )
             error.columns = source.columns
             raise error
-        for place, columns in source.headings.items():
-            needed = self.template.names if self.template is not None else ("prompt",)
+        if self.template is not None:
+            needed = self.template.names
+        else:
+            needed = ("prompt",)
+        for path, columns in source.headings.items():
+            if self.template is None and "messages" in columns:
+                continue
             for name in needed:
-                if name not in columns and (self.template is not None or "messages" not in columns):
-                    reason = tr("it has no {name!r}", name=name)
-                    raise InvalidArgumentError(f"{place}: {reason}")
+                if name not in columns:
+                    raise InvalidArgumentError(
+                        tr(
+                            "{file} has no column {name!r}; it has {columns}",
+                            file=PurePath(path).name,
+                            name=name,
+                            columns=listed(columns),
+                        )
+                    )
 
     def build_conversation(self, item: Item) -> Conversation:
         """Return the request of one row.

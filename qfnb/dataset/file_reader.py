@@ -288,7 +288,7 @@ def read_path(
     """
     display_name = name or str(path)
     if not path.exists():
-        raise _missing_file(path, display_name)
+        raise _missing_file(display_name)
     try:
         read_text = read_exported_texts if exported else read_whole_text
         values = list(_iter_values(path, display_name, kind, read_text))
@@ -312,15 +312,26 @@ def read_path(
     return values
 
 
-def _missing_file(path: Path, name: str) -> DatasetError:
-    folder = path.parent
-    match = closest(path.name, list_data_files(folder)) if folder.is_dir() else None
-    hint = tr("; did you mean {match}?", match=match) if match else ""
+def _missing_file(name: str) -> DatasetError:
+    match = nearest_data_file(name)
     reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
+    if not match:
+        return DatasetError(reason, path=name)
+    hint = tr("; did you mean {match}?", match=match.relative_to(PurePath(name).parent))
     error = DatasetError(f"{reason}{hint}", path=name)
-    if match:
-        error.correction = (name, str(PurePath(name).parent / match))
+    error.correction = (name, str(match))
     return error
+
+
+def nearest_data_file(name: str) -> PurePath | None:
+    """Return the data file in the folder of a path whose name is most like it, None for none."""
+    folder = Path(name).expanduser().parent
+    if not folder.is_dir():
+        return None
+    match = closest(PurePath(name).name, list_data_files(folder))
+    if match is None:
+        return None
+    return PurePath(name).parent / match
 
 
 def list_data_files(folder: Path) -> list[str]:

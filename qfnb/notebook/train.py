@@ -14,7 +14,7 @@ from IPython.core.magic import magics_class
 
 from .._tables import frame_class
 from ..base.language import tr, tr_noop
-from ..dataset.file_reader import SUFFIXES
+from ..dataset.file_reader import SUFFIXES, nearest_data_file
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from ..views.display import publish
@@ -83,8 +83,11 @@ class TrainMagics(VerbMagics):
         value = user_variables(self.shell).get(word)
         if isinstance(value, LLMFinetune):
             return f"%qftrain show {word}"
-        is_named = word.startswith("ds-") or Path(word).suffix.lower() in SUFFIXES
-        if is_named or is_data(value):
+        if Path(word).suffix.lower() in SUFFIXES:
+            if not Path(word).expanduser().exists():
+                word = str(nearest_data_file(word) or word)
+            return f"%qftrain new {word}"
+        if word.startswith("ds-") or is_data(value):
             return f"%qftrain new {word}"
         return ""
 

@@ -20,6 +20,7 @@ for name in ('one', 'two'):
 
 NEXT_CELLS = [
     ("%qftrain bike.csv", "%qftrain new bike.csv"),
+    ("%qftrain biek.csv", "%qftrain new bike.csv"),
     ("%qftrain df", "%qftrain new df"),
     ("%qftrain strat -d pairs --epoch 1", "%qftrain start -d pairs --epoch 1"),
     ("%qftrain nothing", "%qftrain help"),
