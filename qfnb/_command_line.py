@@ -270,9 +270,11 @@ def _format_help(
 
 
 def wrap_cells(text: str, width: int) -> list[str]:
-    """Return a text as lines of at most `width` cells; Chinese has no spaces to break at."""
+    """Return a text as lines of at most `width` cells; Chinese has no spaces to break at, and no
+    line of it begins with a punctuation mark.
+    """
     lines = [""]
-    for piece in re.findall(r"[!-~]+ ?|.", text):
+    for piece in re.findall(r"(?:[!-~]+ ?|.)[，。、：；？！）」”]*", text):
         if terminal_cells(lines[-1] + piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece

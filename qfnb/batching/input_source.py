@@ -84,8 +84,8 @@ def open_filesystem(address: str) -> tuple[Any, str]:
         InvalidArgumentError: the address has keys in it, the package of its storage is missing, or
             nobody knows its protocol.
     """
-    scheme, _, place = address.partition("://")
-    if ":" in place.partition("/")[0].rpartition("@")[0]:
+    scheme, _, location = address.partition("://")
+    if ":" in location.partition("/")[0].rpartition("@")[0]:
         raise InvalidArgumentError(
             tr(
                 "{name}: an address must not have keys in it; they belong in the environment",
@@ -419,11 +419,11 @@ def _read_headings(
 
 
 def _locate(starts: Mapping[str, int], number: int) -> str:
-    place = ""
+    label = ""
     for path, start in starts.items():
         if start <= number:
-            place = f"{PurePath(path).name}#{number - start}"
-    return place
+            label = f"{PurePath(path).name}#{number - start}"
+    return label
 
 
 def _validate_path(path: Path, name: str) -> None:

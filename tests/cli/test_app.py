@@ -6,20 +6,18 @@ import sys
 
 import pytest
 
-from qfnb import cli
+from qfnb import _command_line, cli
 from qfnb.cli.app import COMMANDS
 
 
-def test_the_version_and_the_package_load_neither_typer_nor_pydantic():
+def test_the_version_and_the_package_load_neither_pydantic_nor_pandas():
     code = (
         "import sys, json, qfnb.cli; qfnb.cli.main(['--version']); "
         "print(json.dumps(sorted(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("qfnb 0.")
-    assert not {"typer", "rich", "pydantic", "httpx", "pandas"} & set(
-        json.loads(run.stdout.splitlines()[1])
-    )
+    assert not {"pydantic", "httpx", "pandas"} & set(json.loads(run.stdout.splitlines()[1]))
 
 
 @pytest.mark.parametrize("name", COMMANDS.commands)
@@ -114,3 +112,9 @@ def test_help_loses_nothing_for_want_of_spaces(run, monkeypatch):
             monkeypatch.setenv("COLUMNS", width)
             cuts.add(run(name, "--help").out.count("…"))
         assert len(cuts) == 1
+
+
+def test_no_line_of_a_chinese_help_begins_with_a_punctuation_mark():
+    lines = _command_line.wrap_cells("每行一个问题：或者表示标准输入，默认为八。", 12)
+    assert "".join(lines) == "每行一个问题：或者表示标准输入，默认为八。"
+    assert not [line for line in lines if line[0] in "：，。"]
