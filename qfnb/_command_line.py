@@ -27,6 +27,9 @@ INTERRUPTED: Final = 130
 """Exit codes, the same for all commands."""
 
 HELP: Final = "--help"
+_CLOSING: Final = r"\u3001\u3002\uff0c\uff1a\uff1b\uff1f\uff01\uff09\u300d\u201d"
+"""Chinese punctuation that belongs to the character before it."""
+
 MAX_COLUMN: Final = 34
 """Cells of the options in the help; longer ones have a line of their own."""
 
@@ -274,7 +277,7 @@ def wrap_cells(text: str, width: int) -> list[str]:
     line of it begins with a punctuation mark.
     """
     lines = [""]
-    for piece in re.findall(r"(?:[!-~]+ ?|.)[，。、：；？！）」”]*", text):
+    for piece in re.findall(rf"(?:[!-~]+ ?|.)[{_CLOSING}]*", text):
         if terminal_cells(lines[-1] + piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece
