@@ -134,7 +134,7 @@ def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(
 
 
 def test_an_outage_is_waited_for(control, fault, count_requests):
-    body = {"endpoint": "chat.v2", "fault": "status", "status": 503, "times": 40}
+    body = {"endpoint": "chat.v2", "fault": "status", "status": 503, "times": 24}
     control.post("/_sandbox/faults", json=body).raise_for_status()
     states = set()
     with qfnb.testing(0.01):
